@@ -1,0 +1,76 @@
+"""Compose, explain and run the operational routines of a Django site.
+
+A site's settings import from here, so what is imported here is what every web worker pays for:
+the declarations, and nothing of pluggy, typer, rich or Django. The names that need more load it
+when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .commands import (
+    ROUTINE_SETTING,
+    Command,
+    FinalizeCallback,
+    InitializeCallback,
+    ManagementCommand,
+    PostHook,
+    PreHook,
+    Routine,
+    RoutineCommand,
+    SystemCommand,
+)
+from .contribute import contribute
+from .declare import command, disable, get_routine, override, routine, routines, system
+from .split import include, optional, plugin_settings
+
+if TYPE_CHECKING:
+    from .hookspecs import hookimpl
+    from .registry import get_plan
+
+    __version__: str
+
+__all__ = [
+    "ROUTINE_SETTING",
+    "Command",
+    "FinalizeCallback",
+    "InitializeCallback",
+    "ManagementCommand",
+    "PostHook",
+    "PreHook",
+    "Routine",
+    "RoutineCommand",
+    "SystemCommand",
+    "command",
+    "contribute",
+    "disable",
+    "get_plan",
+    "get_routine",
+    "hookimpl",
+    "include",
+    "optional",
+    "override",
+    "plugin_settings",
+    "routine",
+    "routines",
+    "system",
+]
+
+_LATE = {"hookimpl": "hookspecs", "get_plan": "registry"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LATE[name]}", __name__), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("django-runbook")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE, "__version__"})

@@ -1,0 +1,94 @@
+"""What apps and distributions declare with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+from .commands import is_own
+from .declarations import Raw, Recorder, Verbs
+from .exceptions import DeclarationError
+
+_ATTRIBUTE = "_django_runbook_contribution"
+
+
+class Contribution(Verbs):
+    """The declarations of one app or distribution, with the verbs of the settings API.
+
+    ``override`` and ``disable`` are the settings' alone: here they raise.
+    """
+
+    def __init__(self) -> None:
+        self.declared: Raw = {}
+        """What was declared, in the form of ``DJANGO_ROUTINES``."""
+
+        self.files: dict[str, str] = {}
+        """The files that declared it, as they are imported, by their paths."""
+
+    def _recorder(self, _verb: str) -> Recorder:
+        frame = sys._getframe(1)
+        while is_own(frame.f_globals.get("__name__")) and frame.f_back is not None:
+            frame = frame.f_back
+        path = frame.f_code.co_filename
+        self.files[path] = as_imported(frame)
+        return Recorder(self.declared, (path, frame.f_lineno))
+
+    def override(self, routine: str, step: str, **_changes: Any) -> NoReturn:
+        """Refuse: only the project's settings may change other sources' steps."""
+        raise DeclarationError(_settings_only("override", routine, step))
+
+    def disable(self, routine: str, step: str) -> NoReturn:
+        """Refuse: only the project's settings may keep other sources' steps from running."""
+        raise DeclarationError(_settings_only("disable", routine, step))
+
+
+def _settings_only(verb: str, routine: str, step: str) -> str:
+    return (
+        f"{verb}({routine!r}, {step!r}) belongs in the project's settings: only they have the "
+        "last word on a step. Declare your own steps with routine(), command() and system()."
+    )
+
+
+def as_imported(frame: FrameType) -> str:
+    """Return a frame's file as it is imported: ``acme_cdn/hooks.py``, wherever it is installed.
+
+    :param frame: a frame of the file.
+    """
+    module = str(frame.f_globals.get("__name__", ""))
+    file = os.path.basename(frame.f_code.co_filename)
+    parts = module.split(".")
+    if file != "__init__.py":
+        parts = parts[:-1]
+    return "/".join([*parts, file])
+
+
+def contribute(app_config: Any) -> Contribution:
+    """Return what an app declares with in its ``AppConfig.ready``.
+
+    The declarations live with the app's configuration: they go when the app is taken out of
+    ``INSTALLED_APPS``, and count once however often ``ready()`` is called.
+
+    :param app_config: the :class:`~django.apps.AppConfig`: ``contribute(self)``.
+    :raises DeclarationError: if it is given anything else.
+    """
+    if not hasattr(app_config, "label") or not hasattr(app_config, "ready"):
+        raise DeclarationError(
+            f"contribute() takes the AppConfig of an app, not a {type(app_config).__name__}. "
+            "Call contribute(self) in AppConfig.ready()."
+        )
+    contribution = contributed(app_config)
+    if contribution is None:
+        contribution = Contribution()
+        setattr(app_config, _ATTRIBUTE, contribution)
+    return contribution
+
+
+def contributed(app_config: Any) -> Contribution | None:
+    """Return what an app has declared in its ``ready``, if it has.
+
+    :param app_config: the app's configuration.
+    """
+    found: Contribution | None = vars(app_config).get(_ATTRIBUTE)
+    return found

@@ -1,0 +1,149 @@
+"""The settings API: ``routine command system override disable get_routine routines``.
+
+Each call writes into the ``DJANGO_ROUTINES`` of the settings module that is being executed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+from .commands import ROUTINE_SETTING, Routine, is_own, to_symbol
+from .declarations import MALFORMED_KEY, Raw, Recorder, Verbs
+from .exceptions import DeclarationError
+
+_NOT_SETTINGS = ("django.apps", "django.core", "pluggy", "django_runbook.plugins")
+"""Below these no settings module is being executed: apps get ready here, and hooks are called."""
+
+
+def _settings_frame(verb: str) -> FrameType:
+    """Return the frame of the settings module that is being executed.
+
+    It is the nearest module-level frame up the stack, so that a helper function may stand in
+    between. Where that is no settings module, what is declared would end up in a namespace that
+    nobody reads; that is refused.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    caller = None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        caller = caller or (None if is_own(name) else frame)
+        if frame.f_code.co_name == "<module>" and not is_own(name):
+            if _may_be_settings(name):
+                return frame
+            break
+        if name.startswith(_NOT_SETTINGS):
+            break
+        frame = frame.f_back
+    assert caller is not None
+    raise DeclarationError(
+        f"{verb}() was called at {caller.f_code.co_filename}:{caller.f_lineno}, where no settings "
+        "module is being executed, so that the declaration would be lost. In AppConfig.ready() "
+        f"write contribute(self).{verb}(...); in a contribute_routines(routines) hook write "
+        f"routines.{verb}(...)."
+    )
+
+
+def _may_be_settings(module: str) -> bool:
+    """Tell whether a module of this name can be a settings module at this moment.
+
+    Before Django is configured whatever runs at module level with our functions is. Later on it
+    may still be, as where a test executes another settings file, unless it is the main script or
+    a module of Django's or of an installed app.
+    """
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return True
+    own = str(getattr(conf.settings, "SETTINGS_MODULE", None) or "")
+    if own and (module + ".").startswith(own + "."):
+        return True
+    packages = {str(app).partition(".")[0] for app in conf.settings.INSTALLED_APPS}
+    return module.partition(".")[0] not in {"__main__", "django", *packages}
+
+
+def routines_in(scope: dict[str, Any]) -> Raw:
+    """Return the ``DJANGO_ROUTINES`` of a settings namespace, made if there is none yet."""
+    routines = scope.get(ROUTINE_SETTING)
+    if not routines:
+        routines = scope[ROUTINE_SETTING] = {}
+    elif not isinstance(routines, dict):
+        routines = scope[ROUTINE_SETTING] = {MALFORMED_KEY: routines}
+    return routines
+
+
+class _SettingsVerbs(Verbs):
+    """The verbs as a settings file uses them."""
+
+    def _recorder(self, _verb: str) -> Recorder:
+        frame = _settings_frame(_verb)
+        return Recorder(routines_in(frame.f_globals), (frame.f_code.co_filename, frame.f_lineno))
+
+
+_settings = _SettingsVerbs()
+routine = _settings.routine
+command = _settings.command
+system = _settings.system
+override = _settings.override
+disable = _settings.disable
+
+
+def get_routine(name: str, scope: dict[str, Any] | None = None) -> Routine:
+    """Return a routine as the project's settings declare it.
+
+    What apps and distributions add to it is not in it: :func:`django_runbook.get_plan` knows.
+
+    :param name: the routine's name; case and ``-`` or ``_`` make no difference.
+    :param scope: the settings namespace to read; the settings in force unless given, or the
+        settings module that is being executed.
+    :raises KeyError: if the settings declare no such routine.
+    :raises ~django.core.exceptions.ImproperlyConfigured: if the declaration is malformed.
+    """
+    symbol = to_symbol(name)
+    found = {to_symbol(str(key)): value for key, value in _declared(scope).items()}
+    if symbol not in found:
+        folded = {key.lower(): key for key in found}
+        symbol = folded.get(symbol.lower(), symbol)
+    return _as_routine(symbol, found[symbol])
+
+
+def routines(scope: dict[str, Any] | None = None) -> Iterator[Routine]:
+    """Yield every routine as the project's settings declare it.
+
+    :param scope: the settings namespace to read, as for :func:`get_routine`.
+    :raises ~django.core.exceptions.ImproperlyConfigured: if a declaration is malformed.
+    """
+    for name, value in list(_declared(scope).items()):
+        yield _as_routine(to_symbol(str(name)), value)
+
+
+def _declared(scope: dict[str, Any] | None) -> Mapping[str, Any]:
+    """Return the setting, from a namespace, the settings in force or the ones being executed."""
+    if scope is None:
+        conf = sys.modules.get("django.conf")
+        if conf is not None and conf.settings.configured:
+            declared = getattr(conf.settings, ROUTINE_SETTING, None) or {}
+        else:
+            declared = _settings_frame("get_routine").f_globals.get(ROUTINE_SETTING) or {}
+    else:
+        declared = scope.get(ROUTINE_SETTING) or {}
+    if not isinstance(declared, Mapping):
+        raise _improperly_configured(f"{ROUTINE_SETTING} must be a dictionary of routines.")
+    return declared
+
+
+def _as_routine(name: str, value: Any) -> Routine:
+    try:
+        if isinstance(value, Routine):
+            return value
+        overrides = value.get("overrides") or {}
+        return Routine.from_dict({**value, "name": name, "overrides": overrides})
+    except (TypeError, AttributeError, ValueError) as exc:
+        raise _improperly_configured(f"{ROUTINE_SETTING}[{name!r}] is malformed: {exc}") from exc
+
+
+def _improperly_configured(message: str) -> Exception:
+    from django.core.exceptions import ImproperlyConfigured
+
+    return ImproperlyConfigured(message)

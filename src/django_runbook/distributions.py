@@ -1,0 +1,57 @@
+"""Entry points of the installed distributions, sorted, with nothing imported."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+HOOK_GROUP = "django_runbook"
+"""The group of entry points whose values are modules with hooks."""
+
+SETTINGS_GROUP = "django_runbook.settings"
+"""The group of entry points whose values are settings components."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry point and whose it is."""
+
+    name: str
+    """The distribution's normalised name."""
+
+    version: str | None
+    entry_point: EntryPoint
+
+    @property
+    def full_name(self) -> str:
+        """``distribution:name``, which no two entry points share."""
+        return f"{self.name}:{self.entry_point.name}"
+
+
+def normalised(name: str) -> str:
+    """Return a distribution's name in its normal form (PyPA name normalization, PEP 503).
+
+    :param name: the name in any spelling.
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def entry_points(group: str) -> list[Found]:
+    """Return the entry points of a group, by distribution, then by name.
+
+    :param group: the group's name.
+    """
+    # Settings files import this module; what reads the metadata is as slow to import as all of
+    # ours together, and most settings files never ask.
+    import importlib.metadata
+
+    found = [
+        Found(normalised(entry.dist.name), entry.dist.version, entry)
+        for entry in importlib.metadata.entry_points(group=group)
+        if entry.dist is not None
+    ]
+    return sorted(found, key=lambda one: (one.name, one.entry_point.name, one.entry_point.value))

@@ -1,0 +1,406 @@
+"""Explaining: a plan becomes a table or a JSON document. Pure: no Django.
+
+The document's form is a contract: ``docs/json.md`` describes it, and ``format_version`` changes
+when it does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from .commands import to_option
+from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+FORMAT_VERSION = "1.0"
+"""The version of the JSON document: the major number changes when a reader could break."""
+
+_STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
+_COLUMNS = ("#", "priority", "step", "command", "switches", "source", "why")
+_STYLES = ("bold", "green", "cyan", "bold", "yellow", "", "italic")
+
+
+def to_json(plan: Plan) -> str:
+    """Return the JSON document of one plan: the same bytes for the same plan, always.
+
+    :param plan: the plan.
+    """
+    return _dumped({"format_version": FORMAT_VERSION, **_document(plan)})
+
+
+def all_to_json(plans: Iterable[Plan], problems: Iterable[Problem]) -> str:
+    """Return the JSON document of all routines.
+
+    :param plans: the plan of each.
+    :param problems: what is wrong with the declarations, those that belong to no routine included.
+    """
+    return _dumped(
+        {
+            "format_version": FORMAT_VERSION,
+            "routines": [_document(plan) for plan in plans],
+            "problems": [_problem(problem) for problem in problems],
+        }
+    )
+
+
+def fingerprint(plan: Plan) -> str:
+    """Return what identifies what would run: two plans that run the same have the same.
+
+    It covers the routine's controls and hooks and, in order, each step's id, kind, argv, options,
+    switches, time limit and hooks, nested routines included. It does not cover lines of files,
+    versions, help texts or steps that do not run.
+
+    :param plan: the plan.
+    :return: ``sha256:`` and 64 hexadecimal digits.
+    """
+    canonical = json.dumps(_what_runs(plan), sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def _what_runs(plan: Plan) -> dict[str, Any]:
+    return {
+        "routine": plan.routine,
+        "controls": _controls(plan),
+        "hooks": {
+            name: jsonable(plan.attributes[name].value) for name in HOOKS if name in plan.attributes
+        },
+        "steps": [
+            {
+                "id": step.id,
+                "kind": step.declaration.kind,
+                "argv": list(step.declaration.argv),
+                "options": jsonable(step.declaration.options),
+                "switches": list(step.declaration.switches),
+                "time_limit": step.declaration.time_limit,
+                "pre_hook": jsonable(step.declaration.pre_hook),
+                "post_hook": jsonable(step.declaration.post_hook),
+                "nested": None if step.nested is None else _what_runs(step.nested),
+            }
+            for step in plan.steps
+        ],
+    }
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    return {
+        "routine": plan.routine,
+        "help_text": str(plan.help_text),
+        "fingerprint": fingerprint(plan),
+        "controls": _controls(plan),
+        "switches": {
+            "active": list(plan.active),
+            "available": {name: str(text) for name, text in plan.available.items()},
+        },
+        "steps": [_step(step) for step in (*plan.steps, *plan.left_out)],
+        "problems": [_problem(problem) for problem in plan.problems],
+        "sources": _sources(plan.sources),
+    }
+
+
+def _controls(plan: Plan) -> dict[str, Any]:
+    return {name: jsonable(plan.control(name)) for name in CONTROLS}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    declared = step.declaration
+    document = {
+        "position": step.position,
+        "id": step.id,
+        "kind": declared.kind,
+        "argv": list(declared.argv),
+        "options": jsonable(declared.options),
+        "priority": declared.priority,
+        "effective_priority": step.effective_priority,
+        "switches": list(declared.switches),
+        "run_before": list(declared.refs("run_before")),
+        "run_after": list(declared.refs("run_after")),
+        "help_text": str(declared.help_text),
+        "status": step.status,
+        "reason": {"code": step.reason.code, "detail": step.reason.detail},
+        "origin": _origin(step.origin),
+        "overridden_by": [
+            {
+                "attribute": change.attribute,
+                "old": jsonable(change.old),
+                "new": jsonable(change.new),
+                "origin": _origin(change.origin),
+            }
+            for change in step.overridden_by
+        ],
+    }
+    if step.nested is not None:
+        document["plan"] = _document(step.nested)
+    return document
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "kind": origin.source.kind,
+        "source": origin.source.name,
+        "version": origin.source.version,
+        "file": origin.file,
+        "line": origin.line,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "id": problem.id,
+        "level": problem.level,
+        "message": problem.message,
+        "hint": problem.hint,
+        "origin": _origin(problem.origin),
+    }
+
+
+def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
+    """Return each source once: a distribution's entry points count together."""
+    documents: dict[tuple[str, str], dict[str, Any]] = {}
+    for searched, steps in sources:
+        source = searched.source
+        document = documents.setdefault(
+            (source.kind, source.name),
+            {"kind": source.kind, "source": source.name, "version": source.version, "steps": 0},
+        )
+        document["steps"] += steps
+    return list(documents.values())
+
+
+def jsonable(value: Any) -> Any:  # noqa: PLR0911 - a table of types reads best as one
+    """Return what JSON can hold, in a form that is the same in every process.
+
+    :param value: anything that a declaration holds.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(one) for one in value]
+    if isinstance(value, set | frozenset):
+        return sorted((jsonable(one) for one in value), key=repr)
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return _path(value)
+    return str(value) if _has_text(value) else f"<{_path(type(value))}>"
+
+
+def _path(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _has_text(value: Any) -> bool:
+    """Tell whether an object has a text of its own: the default one is an address in memory."""
+    own = {name for base in type(value).__mro__[:-1] for name in vars(base)}
+    return not own.isdisjoint(("__str__", "__repr__"))
+
+
+def _one_line(text: object) -> str:
+    """Return a text on one line, without anything that a terminal would act upon."""
+    line = " ".join(str(text).split())
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
+def shown_command(step: Step) -> str:
+    """Return a step's command line with its options, as people read it.
+
+    :param step: the step.
+    """
+    options = ", ".join(f"{key}={value!r}" for key, value in _plain(step.declaration.options))
+    return f"{step.command_line} ({_one_line(options)})" if options else step.command_line
+
+
+def _plain(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in options.items():
+        yield key, jsonable(value)
+
+
+def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
+    priority = str(step.declaration.priority)
+    if step.effective_priority != step.declaration.priority:
+        priority = f"{priority} -> {step.effective_priority}"
+    return (
+        position,
+        priority,
+        indent + step.id,
+        shown_command(step),
+        ", ".join(
+            option.removeprefix("--") for option in map(to_option, step.declaration.switches)
+        ),
+        _shown_origin(step.origin),
+        _why(step),
+    )
+
+
+def _why(step: Step) -> str:
+    """Return why a step stands where it does, with every override that touched it."""
+    details = [step.reason.detail] if step.reason.detail else []
+    for change in step.overridden_by:
+        said = f"{change.attribute} {jsonable(change.old)} -> {jsonable(change.new)}"
+        detail = f"{said} by {change.origin}"
+        if detail not in details:
+            details.append(detail)
+    return _one_line("; ".join(details))
+
+
+def _shown_origin(origin: Origin) -> str:
+    version = f" {origin.source.version}" if origin.source.version else ""
+    return f"{origin.source.name}{version} {origin.place}".strip()
+
+
+def _rows(steps: Sequence[Step], prefix: str = "", indent: str = "") -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the steps that run, those of nested routines below their step."""
+    for step in steps:
+        position = f"{prefix}{step.position}"
+        yield _row(step, position, indent)
+        if step.nested is not None:
+            yield from _rows(step.nested.steps, f"{position}.", f"{indent}  ")
+
+
+def _left_out_rows(plan: Plan, indent: str = "") -> Iterator[tuple[str, ...]]:
+    for step in plan.left_out:
+        yield _row(step, _STATUS_WORDS[step.status], indent)
+    for step in plan.steps:
+        if step.nested is not None:
+            yield from _left_out_rows(step.nested, f"{indent}  ")
+
+
+def _heading(plan: Plan) -> list[str]:
+    """Return the lines above the steps."""
+    lines = [f"{plan.routine}: {_one_line(plan.help_text)}".rstrip(": ")]
+    lines.append("Steps run from the lowest priority to the highest.")
+    if plan.available:
+        switches = []
+        for name, text in plan.available.items():
+            state = "on" if name in plan.active else "off"
+            switches.append(
+                f"{to_option(name)} ({state})" + (f" {_one_line(text)}" if text else "")
+            )
+        lines += ["Switches:", *(f"  {switch}" for switch in switches)]
+    controls = [name for name, value in _controls(plan).items() if value]
+    if controls:
+        lines.append(f"Controls: {', '.join(controls)}.")
+    return lines
+
+
+def _footing(plan: Plan) -> list[str]:
+    """Return the lines below the steps: quiet sources, problems and the fingerprint."""
+    lines = []
+    quiet = [
+        searched.source.name + (f" ({searched.note})" if searched.note else "")
+        for searched, steps in plan.sources
+        if not steps
+    ]
+    if quiet:
+        lines.append(f"Searched, without a step here: {', '.join(dict.fromkeys(quiet))}.")
+    lines.append(f"Fingerprint: {fingerprint(plan)}")
+    return lines
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """Return a problem as people read it: what and whose, then how to mend it.
+
+    :param problem: the problem.
+    """
+    return [
+        f"{problem.level.upper()} {problem.origin}: ({problem.id}) {_one_line(problem.message)}",
+        f"    HINT: {_one_line(problem.hint)}",
+    ]
+
+
+def to_text(plan: Plan) -> str:
+    """Return a plan as plain, aligned text, whatever the terminal: for pipes and logs.
+
+    :param plan: the plan.
+    """
+    running = list(_rows(plan.steps))
+    left_out = list(_left_out_rows(plan))
+    rows = [tuple(name.upper() for name in _COLUMNS), *running, *left_out]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = _heading(plan)
+    lines.append("")
+    if running:
+        lines += [_aligned(row, widths) for row in (rows[0], *running)]
+    else:
+        lines.append("No step runs.")
+    if left_out:
+        lines += ["", "Left out:", *(_aligned(row, widths) for row in left_out)]
+    if plan.problems:
+        lines += ["", "Problems:"]
+        lines += [line for problem in plan.problems for line in problem_lines(problem)]
+    return "\n".join([*lines, "", *_footing(plan)])
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def print_table(plan: Plan, file: IO[str], *, color: bool = True) -> None:
+    """Print a plan to a terminal.
+
+    :param plan: the plan.
+    :param file: the terminal.
+    :param color: use colours.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=file, force_terminal=color, no_color=not color, highlight=False)
+    first, *rest = _heading(plan)
+    console.print(Text(first, style="bold"))
+    for line in rest:
+        console.print(Text(line))
+    for title, rows, style in (
+        ("", list(_rows(plan.steps)), ""),
+        ("Left out", list(_left_out_rows(plan)), "dim"),
+    ):
+        if not rows:
+            continue
+        table = Table(title=title or None, title_justify="left", row_styles=[style])
+        for column, column_style in zip(_COLUMNS, _STYLES, strict=True):
+            table.add_column(column, style=column_style, overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    if not plan.steps:
+        console.print("No step runs.")
+    for text in _styled_problems(plan):
+        console.print(text)
+    for line in _footing(plan):
+        console.print(Text(line, style="dim"))
+
+
+def _styled_problems(plan: Plan) -> Iterator[Text]:
+    from rich.text import Text
+
+    for problem in plan.problems:
+        what, hint = problem_lines(problem)
+        yield Text(what, style="red" if problem.level == "error" else "yellow")
+        yield Text(hint)
+
+
+def to_list(plan: Plan) -> list[str]:
+    """Return one line for each step that runs, as ``routine NAME list`` prints them.
+
+    :param plan: the plan.
+    """
+    lines = []
+    for step in plan.steps:
+        switches = ", ".join(
+            to_option(name).removeprefix("--") for name in step.declaration.switches
+        )
+        line = f"[{step.declaration.priority}] {shown_command(step)}"
+        lines.append(f"{line} | {switches}" if switches else line)
+    return lines

@@ -1,0 +1,355 @@
+"""``manage.py routine``: the command line of the package.
+
+The routines of a site are subcommands, which django-typer makes from functions. They are not
+known when this module is imported, and in a test they change while the process lives. So each
+instance of the command is of a class of its own, with a group for each routine there is at that
+moment, made through django-typer's public ``group`` and ``command``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn
+
+import typer
+from django.core.management.base import CommandError
+from django.utils.translation import gettext_lazy as _
+from django_typer.management import DTGroup, TyperCommand, initialize
+from rich.markup import escape
+
+from django_runbook.commands import to_option
+from django_runbook.exceptions import PlanError, RunbookError, UnknownRoutine
+from django_runbook.explain import (
+    all_to_json,
+    print_table,
+    problem_lines,
+    to_json,
+    to_list,
+    to_text,
+)
+from django_runbook.model import MergedRoutine, Plan
+from django_runbook.order import order
+from django_runbook.registry import Registry
+from django_runbook.runner import Context, run
+
+WRONG_USAGE = 2
+"""The exit status for a command line that cannot be understood."""
+
+_OWN = "routine_"
+"""Set before the name of a parameter that the command has, too, as --explain: django-typer would
+give the routine's parameter the value of the command's."""
+
+_SWITCH = "switch_"
+"""Set before the name of a switch's parameter, which would else clash with ours or Python's."""
+
+
+class Format(StrEnum):
+    """What ``--explain`` prints."""
+
+    table = "table"
+    json = "json"
+
+
+_EXPLAIN = typer.Option("--explain", help=str(_("Show the plan and run nothing.")))
+_FORMAT = typer.Option("--format", help=str(_("How --explain shows the plan.")))
+_ALL = typer.Option("--all", help=str(_("Activate every switch.")))
+
+
+class RoutinesGroup(DTGroup):
+    """The command itself: its subcommands are the routines."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the routine, or say which ones there are.
+
+        :param ctx: the context.
+        :param args: what is left of the command line.
+        :raises UnknownRoutine: if there is no such routine.
+        """
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.django_command.unknown_routine(name)
+        return super().resolve_command(ctx, args)
+
+
+class RoutineGroup(DTGroup):
+    """One routine."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the steps below the help text.
+
+        :param ctx: the context.
+        :param formatter: takes what is not printed by rich.
+        """
+        routine = ctx.django_command.registry.routine(self.name)
+        plan = order(routine, routine.switches)
+        steps = "\n".join(escape(line) for line in to_list(plan)) or "-"
+        written = self.help
+        # "\b" keeps the lines of its paragraph.
+        self.help = f"{written or ''}\n\n\b\n{steps}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help = written
+
+
+class Command(TyperCommand, rich_markup_mode="rich"):
+    """Explain and run the routines of this site."""
+
+    help = _("Explain and run the routines of this site.")
+    # Django's checks come before a routine runs, and not before one is explained.
+    requires_system_checks = ()
+
+    registry: Registry
+    verbosity: int | None = None
+    explaining: bool = False
+    format: Format | None = None
+    options: dict[str, Any]
+    streams: tuple[Any, Any] = (None, None)
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Command:
+        """Make an instance of a class that has the routines as they are now."""
+        registry = Registry()
+        instance: Command = super().__new__(_with_routines(cls, registry))
+        instance.registry = registry
+        return instance
+
+    @initialize(cls=RoutinesGroup, invoke_without_command=True)
+    def init(
+        self,
+        ctx: typer.Context,
+        *,
+        explain: Annotated[bool, _EXPLAIN] = False,
+        format: Annotated[Format | None, _FORMAT] = None,  # noqa: A002 - the option's name
+        verbosity: Annotated[
+            int | None,
+            typer.Option(
+                "--verbosity",
+                "-v",
+                min=0,
+                max=3,
+                show_default=False,
+                help=str(_("Passed on to the commands; 0 does not show what runs.")),
+            ),
+        ] = None,
+    ) -> None:
+        """Take the options that stand before a routine's name.
+
+        :param ctx: the context.
+        :param explain: show plans instead of running one.
+        :param format: how to show them.
+        :param verbosity: passed on to the commands.
+        """
+        self.explaining = explain
+        self.format = format
+        self.verbosity = verbosity
+        self.options = dict(ctx.params)
+        if ctx.invoked_subcommand is not None:
+            return
+        if not explain:
+            known = ", ".join(self.registry.routines) or "none is declared"
+            self._wrong_usage(f"Name a routine ({known}), or give --explain to see all of them.")
+        self._explain_all()
+
+    def chosen(self, routine: MergedRoutine, ctx: typer.Context, given: dict[str, Any]) -> None:
+        """Explain or run a routine, as the command line says.
+
+        :param routine: the routine that it names.
+        :param ctx: the context of the routine's group.
+        :param given: the values of its options.
+        """
+        self.options |= given
+        active = [name for name in routine.switches if given.get(f"{_SWITCH}{name}")]
+        explaining = self.explaining or given[f"{_OWN}explain"]
+        form = given[f"{_OWN}format"] or self.format
+        if form is not None and not explaining:
+            self._wrong_usage("--format goes with --explain.")
+        plan = self.registry.plan(routine.name, active, everything=given[f"{_OWN}all"])
+        if ctx.invoked_subcommand is not None:
+            self.plan = plan
+        elif explaining:
+            self._explain(plan, form)
+        else:
+            self._run_plan(plan)
+
+    def list_steps(self) -> None:
+        """Print the commands that would run, one a line."""
+        for line in to_list(self.plan):
+            self.stdout.write(line)
+        self._end_with(self.plan.problems)
+
+    def unknown_routine(self, name: str) -> NoReturn:
+        """Say that there is no such routine, and what is wrong with the declarations.
+
+        :param name: what was asked for.
+        :raises UnknownRoutine: always.
+        """
+        try:
+            self.registry.routine(name)
+        except UnknownRoutine as exc:
+            errors = [one for one in self.registry.problems if one.level == "error"]
+            raise UnknownRoutine(_with_problems(str(exc), errors)) from None
+        raise AssertionError(name)  # a routine that the registry knows has a group
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Remember where the output of the steps goes, then do what every command does.
+
+        :param args: the words of the command line.
+        :param options: the options, ``stdout`` and ``stderr`` of ``call_command`` included.
+        """
+        self.streams = (options.get("stdout"), options.get("stderr"))
+        return super().execute(*args, **options)  # type: ignore[no-untyped-call]
+
+    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> Any:
+        """Give our errors and those of a wrong command line their exit status.
+
+        django-typer ends both with 1, after the whole help; a caller must be able to tell a
+        mistyped command from a failed deploy.
+        """
+        if isinstance(exc, RunbookError):
+            self._leave()
+            problems = exc.problems if isinstance(exc, PlanError) else ()
+            text = _with_problems(str(exc), problems)
+            raise CommandError(text, returncode=exc.exit_status) from exc
+        # Typer does not export the base class of its usage errors; they carry their exit status.
+        if getattr(exc, "exit_code", None) == WRONG_USAGE and hasattr(exc, "format_message"):
+            self._leave()
+            message = exc.format_message()
+            path = exc.ctx.command_path if exc.ctx is not None else "routine"
+            text = f"{message}\nTry '{path} --help' for help."
+            if getattr(self, "_called_from_command_line", False):
+                self.stderr.write(text)
+                sys.exit(WRONG_USAGE)
+            raise CommandError(text, returncode=WRONG_USAGE) from exc
+        return self._leave(exc_type, exc, traceback)
+
+    def _leave(self, *exc_info: Any) -> Any:
+        """Take the command off django-typer's stack, as its own ``__exit__`` does."""
+        return super().__exit__(*(exc_info or (None, None, None)))  # type: ignore[no-untyped-call]
+
+    def _wrong_usage(self, message: str) -> NoReturn:
+        raise CommandError(message, returncode=WRONG_USAGE)
+
+    def _explain(self, plan: Plan, form: Format | None) -> None:
+        if form == Format.json:
+            self.stdout.write(to_json(plan))
+        else:
+            self._print(plan)
+        self._end_with(plan.problems)
+
+    def _explain_all(self) -> None:
+        plans = [self.registry.plan(name) for name in self.registry.routines]
+        problems = dict.fromkeys(
+            (*self.registry.problems, *(one for plan in plans for one in plan.problems))
+        )
+        if self.format == Format.json:
+            self.stdout.write(all_to_json(plans, problems))
+        else:
+            for plan in plans:
+                self._print(plan)
+                self.stdout.write("")
+            if not plans:
+                self.stdout.write("No routine is declared.")
+                for problem in problems:
+                    self.stdout.write("\n".join(problem_lines(problem)))
+        self._end_with(problems)
+
+    def _print(self, plan: Plan) -> None:
+        """Print a plan: as a table on a terminal, as plain text anywhere else."""
+        if self.force_color or self.stdout.isatty():
+            print_table(plan, self.streams[0] or sys.stdout, color=not self.no_color)
+        else:
+            self.stdout.write(to_text(plan))
+
+    def _end_with(self, problems: Any) -> None:
+        if any(problem.level == "error" for problem in problems):
+            raise typer.Exit(1)
+
+    def _run_plan(self, plan: Plan) -> None:
+        if not self.skip_checks:
+            self.check()
+        color = {"no_color": self.no_color, "force_color": self.force_color}
+        run(
+            plan,
+            Context(
+                sender=self,
+                echo=lambda line: self.secho(line, fg="cyan"),
+                options=self.options,
+                verbosity=self.verbosity,
+                stdout=self.streams[0],
+                stderr=self.streams[1],
+                color={name: True for name, value in color.items() if value},
+            ),
+        )
+
+
+def _with_problems(text: str, problems: Any) -> str:
+    return "\n".join([text, *(line for problem in problems for line in problem_lines(problem))])
+
+
+def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
+    """Return a subclass of the command that has a group for each routine."""
+
+    class Bound(cls):  # type: ignore[valid-type, misc]
+        pass
+
+    Bound.__module__, Bound.__qualname__, Bound.__name__ = (
+        cls.__module__,
+        cls.__qualname__,
+        cls.__name__,
+    )
+    for routine in registry.routines.values():
+        help_text = escape(str(routine.help_text))
+        group = Bound.group(
+            name=routine.name.replace("_", "-"),
+            cls=RoutineGroup,
+            help=help_text,
+            short_help=help_text.partition("\n")[0],
+            invoke_without_command=True,
+        )(_callback(routine))
+        group.command(name="list", help=_("List the commands that would run."))(_list_callback())
+    return Bound
+
+
+def _callback(routine: MergedRoutine) -> Callable[..., None]:
+    """Return the function that django-typer calls for a routine, with an option a switch."""
+
+    def callback(self: Command, ctx: typer.Context, **given: Any) -> None:
+        self.chosen(routine, ctx, given)
+
+    options: list[tuple[str, Any, Any]] = [
+        (f"{_OWN}explain", Annotated[bool, _EXPLAIN], False),
+        (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
+        (f"{_OWN}all", Annotated[bool, _ALL], False),
+    ]
+    for name in routine.switches:
+        help_text = escape(str(routine.switch_helps.get(name, "")))
+        option = typer.Option(to_option(name), help=help_text, rich_help_panel=str(_("Switches")))
+        options.append((f"{_SWITCH}{name}", Annotated[bool, option], False))
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter("self", positional),
+        inspect.Parameter("ctx", positional, annotation=typer.Context),
+        *(
+            inspect.Parameter(name, keyword, default=default, annotation=annotation)
+            for name, annotation, default in options
+        ),
+    ]
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {
+        one.name: one.annotation for one in parameters if one.name != "self"
+    }
+    callback.__name__ = f"routine_{routine.name}"
+    return callback
+
+
+def _list_callback() -> Callable[..., None]:
+    def list_steps(self: Command) -> None:
+        self.list_steps()
+
+    # Typer would make an argument of what has an annotation.
+    del list_steps.__annotations__["self"]
+    return list_steps

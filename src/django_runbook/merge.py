@@ -1,0 +1,335 @@
+"""Merging: the fragments of all sources become routines. Pure: no Django, no input or output.
+
+The order in which fragments arrive has no meaning. They are put in the order of their sources
+(settings, apps as installed, distributions by name) before anything else happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any
+
+from .model import (
+    Attribute,
+    Change,
+    Code,
+    Fragment,
+    MergedRoutine,
+    Origin,
+    Override,
+    Problem,
+    Source,
+    Step,
+    closest,
+)
+from .nesting import NestingError, is_nested, read_invocation
+
+
+@dataclass
+class Merged:
+    """Every routine, and what is wrong with the whole."""
+
+    routines: Mapping[str, MergedRoutine]
+    problems: list[Problem] = field(default_factory=list)
+
+
+def merge(fragments: Iterable[Fragment]) -> Merged:
+    """Bind the fragments of all sources into routines.
+
+    :param fragments: what the sources say, in any order.
+    """
+    by_routine: dict[str, list[Fragment]] = {}
+    for fragment in sorted(fragments, key=lambda one: (*one.source.key, one.index)):
+        by_routine.setdefault(fragment.routine, []).append(fragment)
+    problems: list[Problem] = []
+    routines = {
+        name: _Routine(name, parts, problems).merged() for name, parts in sorted(by_routine.items())
+    }
+    problems += _nesting_problems(routines)
+    return Merged(MappingProxyType(routines), problems)
+
+
+class _Routine:
+    """One routine being merged."""
+
+    def __init__(self, name: str, parts: Sequence[Fragment], problems: list[Problem]) -> None:
+        self.name = name
+        self.parts = parts
+        self.problems = problems
+
+    def merged(self) -> MergedRoutine:
+        attributes = self._stated("attributes", "{name!r} of routine {routine!r}")
+        helps = self._stated("switch_helps", "The help of switch {name!r} of routine {routine!r}")
+        steps = self._steps()
+        self._overridden(steps)
+        self._same_commands(steps)
+        self._unused_switches(helps, steps)
+        steps.sort(key=lambda step: step.base)
+        return MergedRoutine(
+            self.name,
+            MappingProxyType(attributes),
+            MappingProxyType({name: stated.value for name, stated in sorted(helps.items())}),
+            tuple(steps),
+        )
+
+    def _stated(self, what: str, subject: str) -> dict[str, Attribute]:
+        """Return each attribute as the first source states it; within a source the last counts."""
+        stated: dict[str, Attribute] = {}
+        for attribute in (one for part in self.parts for one in getattr(part, what)):
+            first = stated.setdefault(attribute.name, attribute)
+            if first.origin.source == attribute.origin.source:
+                stated[attribute.name] = attribute
+            elif not _same(first.value, attribute.value):
+                subject_ = subject.format(name=attribute.name, routine=self.name)
+                self._problem(
+                    Code.CONFLICT,
+                    f"{subject_} is stated differently by {first.origin} and by "
+                    f"{attribute.origin}; the first is in force.",
+                    "State it in one place, or state the same in both.",
+                    attribute.origin,
+                )
+        return stated
+
+    def _steps(self) -> list[Step]:
+        """Return a step for each declaration, with its id, in the order of the sources."""
+        taken: set[str] = set()
+        explicit = self._explicit_ids(taken)
+        counted: dict[tuple[str, int, str, str], int] = {}
+        repeats: dict[str, int] = {}
+        steps = []
+        for part in self.parts:
+            source = part.source
+            key = (source.kind, source.index, source.name, source.entry_point)
+            for declaration in part.declarations:
+                index = counted[key] = counted.get(key, -1) + 1
+                step_id = explicit.get(id(declaration)) or _free_id(
+                    f"{source.name}:{_slug(declaration.name)}", taken, repeats
+                )
+                base = (declaration.priority, *source.key, index)
+                steps.append(Step(step_id, declaration, base))
+        return steps
+
+    def _explicit_ids(self, taken: set[str]) -> dict[int, str]:
+        """Return the ids that declarations give themselves, by declaration."""
+        ids: dict[int, str] = {}
+        first: dict[str, Origin] = {}
+        for part in self.parts:
+            for declaration in part.declarations:
+                if declaration.step_id is None:
+                    continue
+                step_id = f"{part.source.name}:{declaration.step_id}"
+                if step_id in taken:
+                    self._problem(
+                        Code.DUPLICATE_ID,
+                        f"Two steps of routine {self.name!r} have the id {step_id!r}: "
+                        f"{first[step_id]} and {declaration.origin}.",
+                        "Give one of them another step_id.",
+                        declaration.origin,
+                    )
+                    continue
+                taken.add(step_id)
+                first[step_id] = declaration.origin
+                ids[id(declaration)] = step_id
+        return ids
+
+    def _overridden(self, steps: list[Step]) -> None:
+        """Apply the overrides, each to the steps that its ref names."""
+        found: dict[str, list[int]] = {}
+        for position, step in enumerate(steps):
+            found.setdefault(step.id, []).append(position)
+            if step.declaration.name != step.id:
+                found.setdefault(step.declaration.name, []).append(position)
+        for override in (one for part in self.parts for one in part.overrides):
+            positions = found.get(override.ref, ())
+            if not positions:
+                self._problem(
+                    Code.OVERRIDES_NOTHING,
+                    f"Routine {self.name!r} has no step {override.ref!r} to override.",
+                    closest(override.ref, found) or "Take the override out.",
+                    override.origin,
+                )
+            for position in positions:
+                steps[position] = apply(override, steps[position])
+
+    def _same_commands(self, steps: Iterable[Step]) -> None:
+        first: dict[tuple[Any, ...], Step] = {}
+        for step in steps:
+            if step.disabled_by is not None:
+                continue
+            declared = step.declaration
+            options = sorted((key, repr(value)) for key, value in declared.options.items())
+            other = first.setdefault((declared.kind, declared.argv, tuple(options)), step)
+            if other.origin.source != step.origin.source:
+                self._problem(
+                    Code.SAME_COMMAND,
+                    f"Routine {self.name!r} runs {step.command_line!r} twice: {other.id} of "
+                    f"{other.origin} and {step.id} of {step.origin}.",
+                    f"If once is enough: disable({self.name!r}, {step.id!r}) in the settings.",
+                    step.origin,
+                )
+
+    def _unused_switches(self, helps: Mapping[str, Attribute], steps: Iterable[Step]) -> None:
+        used = {switch for step in steps for switch in step.declaration.switches}
+        for name, stated in helps.items():
+            if name not in used:
+                self._problem(
+                    Code.UNUSED_SWITCH,
+                    f"No command of routine {self.name!r} has the switch {name!r}.",
+                    closest(name, used) or "Take its help text out, or use it.",
+                    stated.origin,
+                )
+
+    def _problem(self, code: Code, message: str, hint: str, origin: Origin) -> None:
+        self.problems.append(Problem(code, message, hint, origin, self.name))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two sources state the same, which two lazy strings do if their texts do."""
+    return bool(one == other) or (
+        type(one) is type(other) and not callable(one) and str(one) == str(other)
+    )
+
+
+def _slug(name: str) -> str:
+    """Return the last part of a program's path, and other names as they are."""
+    return PurePath(name).name or name
+
+
+def _free_id(wanted: str, taken: set[str], repeats: dict[str, int]) -> str:
+    """Return an id that no step has: the wanted one, else with ``-2``, ``-3`` behind it."""
+    count = repeats.get(wanted, 0) + 1
+    step_id = wanted if count == 1 else f"{wanted}-{count}"
+    while step_id in taken:
+        count += 1
+        step_id = f"{wanted}-{count}"
+    repeats[wanted] = count
+    taken.add(step_id)
+    return step_id
+
+
+def apply(override: Override, step: Step) -> Step:
+    """Return a step as an override leaves it.
+
+    :param override: what is changed.
+    :param step: the step, which stays as it is.
+    """
+    declared = step.declaration
+    changes: list[Change] = []
+    fields: dict[str, Any] = {}
+    for name, value in override.changes.items():
+        if name in ("run_before", "run_after"):
+            old = declared.refs(name)
+            kept = [one for one in declared.constraints if one.relation != name]
+            declared = replace(declared, constraints=(*kept, *value))
+            changes.append(Change(name, old, declared.refs(name), override.origin))
+        elif name != "disabled":
+            changes.append(Change(name, getattr(declared, name), value, override.origin))
+            fields[name] = value
+    declared = replace(declared, **fields)
+    disabled_by = step.disabled_by
+    if "disabled" in override.changes:
+        disabled_by = override.origin if override.changes["disabled"] else None
+    return replace(
+        step,
+        declaration=declared,
+        base=(declared.priority, *step.base[1:]),
+        overridden_by=(*step.overridden_by, *changes),
+        disabled_by=disabled_by,
+    )
+
+
+def _nesting_problems(routines: Mapping[str, MergedRoutine]) -> list[Problem]:
+    """Return what is wrong with routines that run routines: unknown ones, and circles."""
+    problems = []
+    inside: dict[str, dict[str, Step]] = {name: {} for name in routines}
+    for name, routine in routines.items():
+        for step in routine.steps:
+            if not is_nested(step.declaration) or step.disabled_by is not None:
+                continue
+            try:
+                inner = read_invocation(step.declaration, routines).routine
+            except NestingError as exc:
+                problems.append(
+                    Problem(
+                        Code.BAD_NESTING,
+                        f"{step.id} in routine {name!r} runs {step.command_line!r}: {exc}",
+                        "Name a routine of this site and its switches, as on the command line.",
+                        step.origin,
+                        name,
+                    )
+                )
+            else:
+                inside[name].setdefault(inner, step)
+    for name in routines:
+        circle = _circle(name, inside)
+        if circle:
+            path = " > ".join([*circle, name])
+            edges = "; ".join(
+                f"{outer} runs {inner} by {inside[outer][inner].origin}"
+                for outer, inner in zip(circle, [*circle[1:], name], strict=True)
+            )
+            problems.append(
+                Problem(
+                    Code.NESTING_CYCLE,
+                    f"Routine {name!r} contains itself: {path} ({edges}).",
+                    "Take one of these steps out, or disable it.",
+                    inside[name][circle[1] if len(circle) > 1 else name].origin,
+                    name,
+                )
+            )
+    return problems
+
+
+def _circle(start: str, inside: Mapping[str, Mapping[str, Step]]) -> list[str]:
+    """Return the shortest way from a routine back to itself, without its end, or nothing."""
+    came_from: dict[str, str] = {}
+    frontier = [start]
+    while frontier:
+        reached = []
+        for name in frontier:
+            for inner in sorted(inside[name]):
+                if inner == start:
+                    path = [name]
+                    while path[-1] != start:
+                        path.append(came_from[path[-1]])
+                    return path[::-1]
+                if inner not in came_from:
+                    came_from[inner] = name
+                    reached.append(inner)
+        frontier = reached
+    return []
+
+
+def contains(name: str, routines: Mapping[str, MergedRoutine]) -> frozenset[str]:
+    """Return the names of the routines that a routine runs, itself included.
+
+    :param name: the routine's name.
+    :param routines: every routine there is.
+    """
+    found = {name}
+    waiting = [name]
+    while waiting:
+        for step in routines[waiting.pop()].steps:
+            if is_nested(step.declaration) and step.disabled_by is None:
+                try:
+                    inner = read_invocation(step.declaration, routines).routine
+                except NestingError:
+                    continue  # reported by merge()
+                if inner not in found:
+                    found.add(inner)
+                    waiting.append(inner)
+    return frozenset(found)
+
+
+def sources_of(routine: MergedRoutine) -> dict[Source, int]:
+    """Return how many steps each source gives to a routine.
+
+    :param routine: the routine.
+    """
+    counts: dict[Source, int] = {}
+    for step in routine.steps:
+        counts[step.origin.source] = counts.get(step.origin.source, 0) + 1
+    return counts

@@ -1,0 +1,347 @@
+"""The frozen values that pass between the stages: sources, fragments, merge, order, plan.
+
+A later stage never changes what an earlier one made; it makes a new value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["settings", "app", "distribution"]
+"""The kinds of source."""
+
+Status: TypeAlias = Literal["run", "switched_off", "disabled"]
+"""What becomes of a step."""
+
+RANKS: Mapping[str, int] = MappingProxyType({"settings": 0, "app": 1, "distribution": 2})
+"""The rank of each kind of source: of two equal priorities, the lower rank's runs first."""
+
+SortKey: TypeAlias = "tuple[int, int, int, str, str, int]"
+"""``(priority, source rank, source index, source name, entry point, declaration index)``."""
+
+
+class Code(StrEnum):
+    """Every problem this package reports. ``E`` stops the routines it concerns, ``W`` does not.
+
+    The ids that users see and silence are ``django_runbook.`` plus these; ``docs/checks.md``
+    explains each.
+    """
+
+    MALFORMED = "E001"
+    BAD_SETTING = "E002"
+    NOT_LOADABLE = "E003"
+    HOOK_RAISED = "E004"
+    BAD_HOOK = "E005"
+    CYCLE = "E006"
+    OVERRIDES_NOTHING = "E007"
+    DUPLICATE_ID = "E008"
+    RESERVED_SWITCH = "E009"
+    BAD_NESTING = "E010"
+    NESTING_CYCLE = "E011"
+    UNKNOWN_COMMAND = "E012"
+    UNKNOWN_OPTION = "E013"
+    UNKNOWN_PROGRAM = "E014"
+    NOT_SUPPORTED = "E015"
+    MATCHES_NOTHING = "W001"
+    CONFLICT = "W002"
+    SAME_COMMAND = "W003"
+    WILDCARD_ORDER = "W004"
+    UNKNOWN_PLUGIN = "W005"
+    PROGRAM_NOT_HERE = "W006"
+    UNUSED_SWITCH = "W007"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who contributed: the project's settings, an installed app, a distribution."""
+
+    kind: Kind
+    name: str
+    """``settings``, an app's label, or a distribution's normalised name."""
+
+    index: int = 0
+    """An app's place in ``INSTALLED_APPS``; 0 for the other kinds."""
+
+    entry_point: str = ""
+    """The name of a distribution's entry point; empty for the other kinds."""
+
+    version: str | None = None
+    """A distribution's version, where it is known."""
+
+    @property
+    def key(self) -> tuple[int, int, str, str]:
+        """What orders sources: rank, then index, name and entry point."""
+        return (RANKS[self.kind], self.index, self.name, self.entry_point)
+
+
+SETTINGS = Source("settings", "settings")
+"""The one source that every site has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where exactly something was said: source, file and line.
+
+    The file is written so that it does not depend on where the project or the virtual
+    environment lies: relative to the project's root, or as imported.
+    """
+
+    source: Source
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.source.name
+        return f"{self.source.name} ({self.place})"
+
+    @property
+    def place(self) -> str:
+        """``file:line`` as far as it is known, else an empty string."""
+        if self.file is None:
+            return ""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong: what, whose and how to mend it."""
+
+    code: Code
+    message: str
+    hint: str
+    origin: Origin
+    routine: str | None = None
+    """The routine that it concerns; ``None`` is every routine."""
+
+    @property
+    def id(self) -> str:
+        """The id under which Django's checks know it."""
+        return f"django_runbook.{self.code.value}"
+
+    @property
+    def level(self) -> Literal["error", "warning"]:
+        """``error`` stops the routine, ``warning`` does not."""
+        return "error" if self.code.value.startswith("E") else "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """``run_before`` or ``run_after``: what a step, or an override of it, asks for."""
+
+    relation: Literal["run_before", "run_after"]
+    ref: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One command as one source declared it, checked and in one form."""
+
+    kind: Literal["management", "system"]
+    argv: tuple[str, ...]
+    origin: Origin
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    priority: int = 0
+    switches: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    step_id: str | None = None
+    help_text: Any = ""
+    time_limit: float | None = None
+    pre_hook: Any = None
+    post_hook: Any = None
+
+    @property
+    def name(self) -> str:
+        """The command's name, without arguments."""
+        return self.argv[0]
+
+    def refs(self, relation: str) -> tuple[str, ...]:
+        """Return what the command asks to precede, or to follow.
+
+        :param relation: ``run_before`` or ``run_after``.
+        """
+        return tuple(one.ref for one in self.constraints if one.relation == relation)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One statement about a routine itself, or about one of its switches."""
+
+    name: str
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The settings' last word on one step, or on all steps of one command name."""
+
+    ref: str
+    changes: Mapping[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What one source says about one routine."""
+
+    source: Source
+    routine: str
+    declarations: tuple[Declaration, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    switch_helps: tuple[Attribute, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    index: int = 0
+    """Orders the fragments of one source, where it has more than one for a routine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A source that was looked at, whether or not it gave anything."""
+
+    source: Source
+    note: str = ""
+    """Why it was not asked, or why it could not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an override changed in a step."""
+
+    attribute: str
+    old: Any
+    new: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a step stands where it stands, or why it does not run."""
+
+    code: str = "priority"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command placed in a plan."""
+
+    id: str
+    declaration: Declaration
+    """The command, with the overrides applied."""
+
+    base: SortKey
+    """Where it would stand if nobody asked for anything else."""
+
+    overridden_by: tuple[Change, ...] = ()
+    disabled_by: Origin | None = None
+    position: int | None = None
+    """Counted from 1; ``None`` for a step that does not run."""
+
+    effective_priority: int = 0
+    """The priority at which its constraints let it stand."""
+
+    status: Status = "run"
+    reason: Reason = Reason()
+    nested: Plan | None = None
+    """The plan of the routine that this step runs, if it runs one."""
+
+    @property
+    def origin(self) -> Origin:
+        """Who contributed it, and where."""
+        return self.declaration.origin
+
+    @property
+    def command_line(self) -> str:
+        """The command and its arguments on one line, as a shell would take them."""
+        line = shlex.join(self.declaration.argv)
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRoutine:
+    """One routine with everything that all sources say about it, steps in base order."""
+
+    name: str
+    attributes: Mapping[str, Attribute]
+    """What was stated about the routine itself; what nobody stated is at its default."""
+
+    switch_helps: Mapping[str, Any]
+    steps: tuple[Step, ...]
+
+    @property
+    def help_text(self) -> Any:
+        """What the routine is for: a string, or a lazily translated one."""
+        return self.attributes["help_text"].value if "help_text" in self.attributes else ""
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Every switch that a step names or that has a help text, sorted."""
+        named = {switch for step in self.steps for switch in step.declaration.switches}
+        return tuple(sorted(named.union(self.switch_helps)))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ordered steps of one routine for one set of active switches."""
+
+    routine: str
+    attributes: Mapping[str, Attribute]
+    """What was stated about the routine itself."""
+
+    active: tuple[str, ...]
+    available: Mapping[str, Any]
+    """Every switch of the routine and its help text, sorted by name."""
+
+    steps: tuple[Step, ...]
+    """The steps that run, in order."""
+
+    left_out: tuple[Step, ...]
+    """The steps that do not run, in the order in which they would stand."""
+
+    problems: tuple[Problem, ...] = ()
+    sources: tuple[tuple[Searched, int], ...] = ()
+    """Every source that was searched, with the number of steps it gives to this routine."""
+
+    @property
+    def help_text(self) -> Any:
+        """What the routine is for: a string, or a lazily translated one."""
+        return self.attributes["help_text"].value if "help_text" in self.attributes else ""
+
+    def control(self, name: str) -> Any:
+        """Return an execution control of the routine, or its default.
+
+        :param name: one of :data:`CONTROLS`.
+        """
+        return self.attributes[name].value if name in self.attributes else CONTROLS[name]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep the plan from running."""
+        return tuple(problem for problem in self.problems if problem.level == "error")
+
+
+CONTROLS: Mapping[str, bool] = MappingProxyType(
+    {"atomic": False, "subprocess": False, "continue_on_error": False, "lock": False}
+)
+"""The execution controls of a routine and their defaults."""
+
+HOOKS = ("initialize", "finalize", "pre_hook", "post_hook")
+"""The callbacks that a routine may state."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean 'x'?`` for the known name that is most like this one, or ``""``.
+
+    :param name: what was written.
+    :param known: the names that would have been right.
+    """
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,267 @@
+"""Ordering: a routine and its active switches become a plan. Pure: no Django, no input or output.
+
+Every step has a base key: its priority, then its source, then its place in that source. A step
+that declares ``run_before`` or ``run_after`` moves: it takes over the key of what it must precede
+or follow, if its own stands on the wrong side of it. All other steps stay where they are relative
+to each other. A topological sort with a heap on ``(key, base key)`` then gives the order (Kahn,
+"Topological sorting of large networks", 1962).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from .commands import to_option
+from .model import (
+    Code,
+    Constraint,
+    MergedRoutine,
+    Plan,
+    Problem,
+    Reason,
+    SortKey,
+    Step,
+    closest,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """``before`` runs before ``after``, because the constraint of one of them says so."""
+
+    before: int
+    after: int
+    constraint: Constraint
+
+    @property
+    def declarer(self) -> int:
+        return self.before if self.constraint.relation == "run_before" else self.after
+
+
+def order(routine: MergedRoutine, active: Iterable[str]) -> Plan:
+    """Return the plan of a routine.
+
+    Steps that do not run are ordered with the others, so that what is said about them holds: a
+    step that must follow one that is switched off stands where it would stand if it were on.
+
+    :param routine: the routine, its steps in base order.
+    :param active: the names of the active switches.
+    """
+    switches = frozenset(active)
+    edges, problems = _edges(routine)
+    graph = _Graph(routine.steps, edges)
+    if graph.circles:
+        problems += [_cycle_problem(routine, circle) for circle in graph.circles]
+        ordered = [
+            replace(step, effective_priority=step.declaration.priority) for step in routine.steps
+        ]
+    else:
+        ordered = graph.ordered()
+    steps: list[Step] = []
+    left_out: list[Step] = []
+    for step in ordered:
+        decided = _decided(step, switches)
+        if decided.status == "run":
+            steps.append(replace(decided, position=len(steps) + 1))
+        else:
+            left_out.append(decided)
+    helps = {name: routine.switch_helps.get(name, "") for name in routine.switches}
+    return Plan(
+        routine.name,
+        routine.attributes,
+        tuple(sorted(switches)),
+        MappingProxyType(helps),
+        tuple(steps),
+        tuple(left_out),
+        tuple(problems),
+    )
+
+
+def _decided(step: Step, active: frozenset[str]) -> Step:
+    """Return a step that knows whether it runs."""
+    if step.disabled_by is not None:
+        reason = Reason("disabled", f"disabled by {step.disabled_by}")
+        return replace(step, status="disabled", reason=reason)
+    wanted = step.declaration.switches
+    if wanted and active.isdisjoint(wanted):
+        options = " or ".join(map(to_option, wanted))
+        return replace(
+            step, status="switched_off", reason=Reason("switched_off", f"needs {options}")
+        )
+    return step
+
+
+def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
+    """Return what the constraints ask for, and those that ask for nothing there is."""
+    found: dict[str, list[int]] = {}
+    ids: dict[str, int] = {}
+    for index, step in enumerate(routine.steps):
+        ids[step.id] = index
+        found.setdefault(step.declaration.name, []).append(index)
+    edges = []
+    problems = []
+    for index, step in enumerate(routine.steps):
+        for constraint in step.declaration.constraints:
+            if constraint.ref in ids:
+                targets: Sequence[int] = [ids[constraint.ref]]
+            else:  # a command name means the other steps of that name
+                targets = [one for one in found.get(constraint.ref, ()) if one != index]
+            for target in targets:
+                pair = (index, target) if constraint.relation == "run_before" else (target, index)
+                edges.append(_Edge(*pair, constraint))
+            if not targets:
+                hint = closest(constraint.ref, {*found, *ids})
+                problems.append(
+                    Problem(
+                        Code.MATCHES_NOTHING,
+                        f"{step.id} in routine {routine.name!r} has "
+                        f"{constraint.relation}=[{constraint.ref!r}], which no step is called.",
+                        f"It orders nothing. {hint or 'Take it out if it is not needed.'}",
+                        constraint.origin,
+                        routine.name,
+                    )
+                )
+    return edges, problems
+
+
+class _Graph:
+    """The steps and the edges between them."""
+
+    def __init__(self, steps: Sequence[Step], edges: Sequence[_Edge]) -> None:
+        self.steps = steps
+        self.edges = edges
+        self.incoming: list[list[_Edge]] = [[] for _ in steps]
+        self.outgoing: list[list[_Edge]] = [[] for _ in steps]
+        for edge in edges:
+            self.outgoing[edge.before].append(edge)
+            self.incoming[edge.after].append(edge)
+        bases = [step.base for step in steps]
+        self.topological = self._sorted(lambda index: bases[index])
+        self.circles = self._circles() if len(self.topological) < len(steps) else []
+
+    def ordered(self) -> list[Step]:
+        """Return the steps in order, each with the reason why it stands there."""
+        keys, moved_by = self._keys()
+        steps = self.steps
+        positions = self._sorted(lambda index: (keys[index], steps[index].base))
+        result = []
+        latest: tuple[SortKey, SortKey] | None = None
+        for index in positions:
+            step = steps[index]
+            stand = (keys[index], step.base)
+            reason = self._reason(
+                index, moved_by.get(index), waited=bool(latest and stand < latest)
+            )
+            latest = stand if latest is None else max(latest, stand)
+            result.append(replace(step, effective_priority=keys[index][0], reason=reason))
+        return result
+
+    def _keys(self) -> tuple[list[SortKey], dict[int, _Edge]]:
+        """Return the key that each step's own constraints let it have, and what moved it."""
+        keys = [step.base for step in self.steps]
+        moved_by: dict[int, _Edge] = {}
+        for index in reversed(self.topological):
+            for edge in self.outgoing[index]:
+                if edge.declarer == index and keys[edge.after] < keys[index]:
+                    keys[index] = keys[edge.after]
+                    moved_by[index] = edge
+        for index in self.topological:
+            for edge in self.incoming[index]:
+                if edge.declarer == index and keys[edge.before] > keys[index]:
+                    keys[index] = keys[edge.before]
+                    moved_by[index] = edge
+        return keys, moved_by
+
+    def _reason(self, index: int, moved_by: _Edge | None, *, waited: bool) -> Reason:
+        """Return why a step stands where it stands."""
+        step = self.steps[index]
+        if moved_by is not None:
+            other = moved_by.before + moved_by.after - index
+            word = "before" if moved_by.before == index else "after"
+            detail = f"{word} {self.steps[other].id}"
+            if moved_by.constraint.origin != step.origin:
+                detail += f", asked for by {moved_by.constraint.origin}"
+            return Reason(moved_by.constraint.relation, detail)
+        if waited:
+            edges = [edge for edge in self.incoming[index] if edge.declarer != index]
+            edges = edges or self.incoming[index]
+            names = ", ".join(dict.fromkeys(self.steps[edge.before].id for edge in edges))
+            return Reason("waits", f"waits for {names}")
+        for change in step.overridden_by:
+            if change.attribute == "priority":
+                detail = f"priority {change.old} -> {change.new} by {change.origin}"
+                return Reason("override", detail)
+        return Reason()
+
+    def _sorted(self, key: Callable[[int], object]) -> list[int]:
+        """Return the steps in topological order, lowest key first; fewer if there are circles."""
+        missing = [len(edges) for edges in self.incoming]
+        heap = [(key(index), index) for index, count in enumerate(missing) if not count]
+        heapq.heapify(heap)
+        result = []
+        while heap:
+            _, index = heapq.heappop(heap)
+            result.append(index)
+            for edge in self.outgoing[index]:
+                missing[edge.after] -= 1
+                if not missing[edge.after]:
+                    heapq.heappush(heap, (key(edge.after), edge.after))
+        return result
+
+    def _circles(self) -> list[list[_Edge]]:
+        """Return the shortest circle through the smallest id of each knot of steps."""
+        names = [step.id for step in self.steps]
+        circles = []
+        known: set[int] = set()
+        for start in sorted(
+            set(range(len(names))).difference(self.topological), key=names.__getitem__
+        ):
+            if start in known:
+                continue
+            circle = self._circle(start)
+            if circle:
+                circles.append(circle)
+                known |= {edge.before for edge in circle}
+        return circles
+
+    def _circle(self, start: int) -> list[_Edge]:
+        """Return the shortest way from a step back to itself, by ids where there are several."""
+        came_by: dict[int, _Edge] = {}
+        frontier = [start]
+        while frontier:
+            reached = []
+            for index in frontier:
+                for edge in sorted(self.outgoing[index], key=lambda one: self.steps[one.after].id):
+                    if edge.after not in came_by:
+                        came_by[edge.after] = edge
+                        reached.append(edge.after)
+            if start in came_by:
+                path = [came_by[start]]
+                while path[-1].before != start:
+                    path.append(came_by[path[-1].before])
+                return path[::-1]
+            frontier = reached
+        return []
+
+
+def _cycle_problem(routine: MergedRoutine, circle: Sequence[_Edge]) -> Problem:
+    """Return the error that shows each edge of a circle and who asked for it."""
+    ids = [step.id for step in routine.steps]
+    edges = "; ".join(
+        f"{ids[edge.before]} runs before {ids[edge.after]} "
+        f"({ids[edge.declarer]} has {edge.constraint.relation}=[{edge.constraint.ref!r}] "
+        f"at {edge.constraint.origin})"
+        for edge in circle
+    )
+    return Problem(
+        Code.CYCLE,
+        f"Steps of routine {routine.name!r} wait for each other: {edges}.",
+        "Take one of these constraints out, or replace it in the settings: "
+        f"override({routine.name!r}, {ids[circle[0].declarer]!r}, "
+        f"{circle[0].constraint.relation}=[...]).",
+        circle[0].constraint.origin,
+        routine.name,
+    )

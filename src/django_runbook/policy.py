@@ -1,0 +1,86 @@
+"""Which plugins the site lets in: ``DJANGO_RUNBOOK["PLUGINS"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .distributions import normalised
+from .model import SETTINGS, Code, Origin, Problem, Source, closest
+
+_SETTING = "DJANGO_RUNBOOK"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the site says of plugins."""
+
+    allow: frozenset[str] | None = None
+    """Names of the distributions let in; ``None`` lets in all."""
+
+    block: frozenset[str] = frozenset()
+    """Names of apps, of distributions, or ``distribution:entry-point``."""
+
+    problems: tuple[Problem, ...] = ()
+
+    def blocks(self, source: Source) -> bool:
+        """Tell whether a source must not be asked, because it is blocked.
+
+        :param source: an app or a distribution's entry point.
+        """
+        names = {source.name, f"{source.name}:{source.entry_point}"}
+        return not self.block.isdisjoint(names)
+
+    def admits(self, source: Source) -> bool:
+        """Tell whether a distribution is among those let in.
+
+        :param source: a distribution's entry point.
+        """
+        return self.allow is None or source.name in self.allow
+
+
+def read_policy(setting: Any) -> Policy:
+    """Return what ``DJANGO_RUNBOOK`` says of plugins, and what is wrong with it.
+
+    :param setting: the setting's value.
+    """
+    problems: list[Problem] = []
+
+    def wrong(message: str, hint: str) -> None:
+        problems.append(Problem(Code.BAD_SETTING, message, hint, Origin(SETTINGS)))
+
+    def section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            wrong(f"{where} must be a dictionary, not {value!r}.", f"Known keys: {known}.")
+            return {}
+        for key in value:
+            if key not in known:
+                hint = closest(str(key), known) or f"Known keys: {', '.join(known)}."
+                wrong(f"{where} has the unknown key {key!r}.", hint)
+        return value
+
+    def names(value: Any, where: str) -> frozenset[str]:
+        if isinstance(value, list | tuple | set | frozenset) and all(
+            isinstance(name, str) for name in value
+        ):
+            return frozenset(_normal(name) for name in value)
+        wrong(f"{where} must be a list of names, not {value!r}.", 'Write ["acme-cdn"].')
+        return frozenset()
+
+    plugins = section(setting or {}, ("PLUGINS",), _SETTING).get("PLUGINS", {})
+    said = section(plugins, ("allow", "block"), f'{_SETTING}["PLUGINS"]')
+    allow = said.get("allow", "all")
+    return Policy(
+        None if allow == "all" else names(allow, f'{_SETTING}["PLUGINS"]["allow"]'),
+        names(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]'),
+        tuple(problems),
+    )
+
+
+def _normal(name: str) -> str:
+    """Return a name of a block list as sources have it: an app's label, or a distribution's."""
+    distribution, colon, entry_point = name.partition(":")
+    # Labels of apps are identifiers and may hold "_", which no normalised name has.
+    own = distribution if distribution.isidentifier() else normalised(distribution)
+    return f"{own}{colon}{entry_point}"

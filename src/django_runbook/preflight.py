@@ -1,0 +1,172 @@
+"""What of a plan cannot run here, asked before the first step: nothing is left half done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from .commands import to_option
+from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
+from .nesting import is_nested
+
+_CONTROLS_TO_COME = ("atomic", "subprocess", "continue_on_error")
+
+
+class CommandNotLoadable(Exception):
+    """A management command does not exist or cannot be imported; its text says which and why."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _owner(name: str) -> Any:
+    """Return the app that has a management command, or ``None``.
+
+    Django keeps its list of commands for the life of the process. Where a test has changed
+    ``INSTALLED_APPS`` since, the list is made anew.
+    """
+    owner = get_commands().get(name)
+    gone = isinstance(owner, str) and owner != "django.core" and not apps.is_installed(owner)
+    if owner is None or gone:
+        get_commands.cache_clear()  # type: ignore[attr-defined] # the stubs hide functools.cache
+        owner = get_commands().get(name)
+    return owner
+
+
+def load_command(name: str) -> BaseCommand:
+    """Return a fresh instance of a management command.
+
+    :param name: the command's name.
+    :raises CommandNotLoadable: if there is none of that name, or it cannot be imported.
+    """
+    owner = _owner(name)
+    if owner is None:
+        hint = closest(name, get_commands()) or "Install the app that has it, or mend the name."
+        if " " in name:
+            hint = f"Write the name and its arguments apart: {tuple(name.split())!r}."
+        raise CommandNotLoadable(f"there is no management command {name!r}", hint)
+    if isinstance(owner, BaseCommand):
+        return owner
+    try:
+        return load_command_class(owner, name)
+    except (Exception, SystemExit) as exc:  # the command is another's code: it is named
+        raise CommandNotLoadable(
+            f"the management command {name!r} of {owner} cannot be loaded: "
+            f"{type(exc).__name__}: {exc}",
+            f"Mend {owner}, or disable the step in the settings.",
+        ) from exc
+
+
+def known_options(command: BaseCommand, name: str) -> set[str]:
+    """Return the named options that :func:`~django.core.management.call_command` takes for it.
+
+    :param command: the command.
+    :param name: its name.
+    """
+    parser = command.create_parser("", name)
+    # There is no public way to ask an ArgumentParser for its options. call_command() itself looks
+    # here, and a test fails if it moves.
+    actions = list(parser._actions)  # noqa: SLF001 - see above
+    for action in actions:
+        choices = getattr(action, "choices", None)
+        for sub in choices.values() if isinstance(choices, dict) else ():
+            actions.extend(getattr(sub, "_actions", ()))
+    names = {action.dest for action in actions}
+    for action in actions:
+        if action.option_strings:
+            names.add(min(action.option_strings).lstrip("-").replace("-", "_"))
+    stealth = getattr(command, "base_stealth_options", ()), getattr(command, "stealth_options", ())
+    return names.union(*stealth)
+
+
+def cannot_run(plan: Plan) -> list[Problem]:
+    """Return an error for each thing that keeps a plan from running on this site.
+
+    :param plan: the plan, with the plans nested in it.
+    """
+    problems = list(_unsupported(plan))
+    for step in plan.steps:
+        problems += _unsupported_in(step, plan.routine)
+        if step.nested is not None:
+            problems += cannot_run(step.nested)
+        elif step.declaration.kind == "management" and not is_nested(step.declaration):
+            problems += _unloadable(step, plan.routine)
+    return list(dict.fromkeys(problems))
+
+
+def _unloadable(step: Step, routine: str) -> Iterator[Problem]:
+    declared = step.declaration
+    try:
+        command = load_command(declared.name)
+        known = known_options(command, declared.name) if declared.options else set()
+    except CommandNotLoadable as exc:
+        message = f"{step.id} in routine {routine!r}: {exc}."
+        yield Problem(Code.UNKNOWN_COMMAND, message, exc.hint, step.origin, routine)
+        return
+    own = {"priority", "switches", "step_id", "run_before", "run_after", "time_limit", "help_text"}
+    for option in declared.options:
+        if option not in known:
+            yield Problem(
+                Code.UNKNOWN_OPTION,
+                f"{step.id} in routine {routine!r}: the command {declared.name!r} has no option "
+                f"{option!r}.",
+                closest(option, known | own) or f"Its {to_option('help')} lists what it takes.",
+                step.origin,
+                routine,
+            )
+
+
+def missing_programs(plan: Plan, code: Code) -> Iterator[Problem]:
+    """Yield a problem for each program of a plan that is not on ``PATH``.
+
+    A program given by its path may be made by an earlier step, so it is looked for when its turn
+    comes.
+
+    :param plan: the plan, with the plans nested in it.
+    :param code: what to report it as: on the machine that deploys it is an error, elsewhere the
+        program may just not be needed.
+    """
+    for step in plan.steps:
+        if step.nested is not None:
+            yield from missing_programs(step.nested, code)
+        name = step.declaration.name
+        if step.declaration.kind != "system" or os.path.dirname(name):
+            continue
+        if shutil.which(name) is None:
+            yield Problem(
+                code,
+                f"{step.id} in routine {plan.routine!r}: there is no program {name!r} on PATH.",
+                "Install it, mend its name, or give its whole path.",
+                step.origin,
+                plan.routine,
+            )
+
+
+def _unsupported(plan: Plan) -> Iterator[Problem]:
+    for name in (*_CONTROLS_TO_COME, *HOOKS):
+        stated = plan.attributes.get(name)
+        if stated is not None and stated.value:
+            yield _not_supported(name, f"Routine {plan.routine!r}", plan.routine, stated.origin)
+
+
+def _unsupported_in(step: Step, routine: str) -> Iterator[Problem]:
+    for name in ("pre_hook", "post_hook", "time_limit"):
+        if getattr(step.declaration, name):
+            yield _not_supported(name, f"{step.id} in routine {routine!r}", routine, step.origin)
+
+
+def _not_supported(name: str, whose: str, routine: str, origin: Origin) -> Problem:
+    return Problem(
+        Code.NOT_SUPPORTED,
+        f"{whose} asks for {name!r}, which this version reads and shows but cannot run yet.",
+        f"Take {name!r} out: running without it would not be what was asked for.",
+        origin,
+        routine,
+    )

@@ -1,0 +1,195 @@
+"""Running: the steps of a plan, one after the other, exactly as explained."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+from django.core.management import call_command
+
+from .exceptions import ExitEarly, PlanError, StepFailed
+from .model import Code, Plan, Problem, Step
+from .nesting import verbosity_of
+from .preflight import known_options, load_command, missing_programs
+from .signals import routine_failed, routine_finished, routine_started
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run is given besides its plan."""
+
+    sender: Any
+    """The sender of the signals."""
+
+    echo: Callable[[str], None]
+    """Shows the command line of a step that is about to run."""
+
+    options: Mapping[str, Any]
+    """What was given on the command line, for the receivers of signals."""
+
+    verbosity: int | None = None
+    """``None`` if it was not given: then the commands have their own default."""
+
+    stdout: IO[str] | None = None
+    """Where the steps write instead of the process's own output."""
+
+    stderr: IO[str] | None = None
+    """Where the steps write instead of the process's own error output."""
+
+    color: Mapping[str, bool] | None = None
+    """``no_color`` or ``force_color``, if one was given."""
+
+
+def refuse(plan: Plan, problems: Sequence[Problem]) -> None:
+    """Raise an error if a plan has problems that keep it from running.
+
+    :param plan: the plan.
+    :param problems: the errors.
+    :raises PlanError: if there is one.
+    """
+    if problems:
+        errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        raise PlanError(f"Routine {plan.routine!r} was not run: {errors}.", problems)
+
+
+def run(plan: Plan, context: Context) -> None:
+    """Run a plan.
+
+    :param plan: the plan; nothing runs if it has errors.
+    :param context: what the run is given besides.
+    :raises PlanError: if the plan cannot run; no step was run.
+    :raises StepFailed: if a step failed; the steps behind it were not run.
+    """
+    refuse(plan, [*plan.errors, *missing_programs(plan, Code.UNKNOWN_PROGRAM)])
+    _run(plan, context)
+
+
+def _run(plan: Plan, context: Context) -> None:
+    signal_arguments = {"sender": context.sender, "routine": plan.routine, **context.options}
+    routine_started.send(**signal_arguments)
+    last = None
+    early = False
+    for index, step in enumerate(plan.steps):
+        try:
+            _run_step(step, context)
+        except Exception as exc:
+            # Whatever a step raises is that step's failure, and is reported with its origin.
+            failure = _failure(plan, index, exc)
+            try:
+                answers = routine_failed.send(
+                    failed_command=index, exception=exc, **signal_arguments
+                )
+            except ExitEarly:
+                early = True
+                break
+            if not any(answer for _, answer in answers):
+                raise failure from exc
+        else:
+            last = index
+    routine_finished.send(early_exit=early, last_command=last, **signal_arguments)
+
+
+def _run_step(step: Step, context: Context) -> None:
+    if context.verbosity != 0:
+        context.echo(step.command_line)
+    if step.nested is not None:
+        verbosity = verbosity_of(step.declaration)
+        _run(step.nested, context if verbosity is None else replace(context, verbosity=verbosity))
+    elif step.declaration.kind == "management":
+        _run_management(step, context)
+    else:
+        _run_system(step, context)
+
+
+class _Failed(Exception):
+    """A step did not succeed; its text says how."""
+
+
+def _run_management(step: Step, context: Context) -> None:
+    declared = step.declaration
+    name, *arguments = declared.argv
+    command = load_command(name)
+    known = known_options(command, name)
+    options = dict(declared.options)
+    if context.verbosity is not None and "verbosity" in known and not _says_verbosity(arguments):
+        options.setdefault("verbosity", context.verbosity)
+    for option, value in (context.color or {}).items():
+        if option in known:
+            options.setdefault(option, value)
+    if context.stdout is not None:
+        options.setdefault("stdout", context.stdout)
+    if context.stderr is not None:
+        options.setdefault("stderr", context.stderr)
+    try:
+        call_command(command, *arguments, **options)
+    except SystemExit as exc:
+        if exc.code not in (None, 0):
+            status = f"status {exc.code}" if isinstance(exc.code, int) else str(exc.code)
+            raise _Failed(f"it ended the process with {status}") from exc
+    if name == "makemigrations":
+        importlib.invalidate_caches()  # migrate must see the files it has just written
+
+
+def _says_verbosity(arguments: Sequence[str]) -> bool:
+    return any(word.startswith(("--verbosity", "-v")) for word in arguments)
+
+
+def _run_system(step: Step, context: Context) -> None:
+    name, *arguments = step.declaration.argv
+    program = shutil.which(name)
+    if program is None:
+        raise _Failed(f"there is no program {name!r} on PATH")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            # A prompt must not hang a release that nobody watches.
+            stdin=None if sys.stdin is not None and sys.stdin.isatty() else subprocess.DEVNULL,
+            stdout=None if context.stdout is None else subprocess.PIPE,
+            stderr=None if context.stderr is None else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as exc:
+        raise _Failed(f"{program} cannot be run: {exc.strerror or exc}") from exc
+    for stream, text in ((context.stdout, done.stdout), (context.stderr, done.stderr)):
+        if stream is not None:
+            stream.write(text)
+    if done.returncode < 0:
+        raise _Failed(f"it was killed by {_signal_name(-done.returncode)}")
+    if done.returncode:
+        raise _Failed(f"it ended with exit status {done.returncode}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number and no name
+        return f"signal {number}"
+
+
+def _failure(plan: Plan, index: int, exc: Exception) -> StepFailed:
+    """Return the error that names the step, whose it is, and what was not run because of it."""
+    step = plan.steps[index]
+    if isinstance(exc, _Failed | StepFailed):
+        what = str(exc)
+    else:
+        what = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    lines = [
+        f"Step {index + 1} of {len(plan.steps)} of routine {plan.routine!r} failed: {step.id}",
+        f"  declared by: {step.origin}",
+        f"  command: {step.command_line}",
+        f"  failure: {what}",
+    ]
+    rest = [one.id for one in plan.steps[index + 1 :]]
+    if rest:
+        lines.append(f"  not run: {', '.join(rest)}")
+    return StepFailed("\n".join(lines))

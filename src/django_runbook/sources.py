@@ -1,0 +1,285 @@
+"""The three kinds of source and what each says: settings, apps, distributions."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.utils.module_loading import module_has_submodule
+
+from .commands import ORIGIN_KEY, ROUTINE_SETTING, Place
+from .contribute import Contribution, contributed
+from .declarations import combine
+from .distributions import HOOK_GROUP, entry_points
+from .fragments import Reader
+from .literals import SettingsFile
+from .model import SETTINGS, Code, Fragment, Origin, Problem, Searched, Source, closest
+from .plugins import Answer, Manager
+from .policy import Policy, read_policy
+from .split import INCLUDED_KEY, MERGED_KEY
+
+_HOOK_MODULE = "routines"
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass
+class Gathered:
+    """What the sources of one kind say."""
+
+    fragments: list[Fragment] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    searched: list[Searched] = field(default_factory=list)
+
+    def read(self, source: Source, contribution: Contribution) -> None:
+        """Add what a contribution declares.
+
+        :param source: whose it is.
+        :param contribution: what it declared.
+        """
+
+        def locate(place: Place | None) -> Origin:
+            if place is None:
+                return Origin(source)
+            file, line = place
+            return Origin(source, contribution.files.get(file), _int(line))
+
+        index = sum(fragment.source == source for fragment in self.fragments[-1:])
+        reader = Reader(source, locate, index)
+        self.fragments += reader.read(contribution.declared)
+        self.problems += reader.problems
+
+
+def gather() -> list[Gathered]:
+    """Return what every source of the site says, kind by kind, in the order of their ranks."""
+    policy = read_policy(getattr(settings, "DJANGO_RUNBOOK", None))
+    manager = Manager()
+    gathered = [from_settings(), from_apps(manager, policy), from_distributions(manager, policy)]
+    searched = [one for each in gathered for one in each.searched]
+    gathered[0].problems = [
+        *policy.problems,
+        *unknown_plugins(policy, searched),
+        *gathered[0].problems,
+    ]
+    return gathered
+
+
+def from_settings() -> Gathered:
+    """Return what the project's settings declare."""
+    files = SettingsFiles()
+    reader = Reader(SETTINGS, files.locate)
+    fragments = reader.read(files.declared)
+    return Gathered(fragments, reader.problems, [Searched(SETTINGS)])
+
+
+class SettingsFiles:
+    """The files that the settings in force were read from.
+
+    Files are named relative to the project's root, the directory that holds the top-level package
+    of the settings module, so that neither the working directory nor the place of the checkout
+    shows in a plan.
+    """
+
+    def __init__(self) -> None:
+        name = str(getattr(settings, "SETTINGS_MODULE", None) or "")
+        self._namespace: Mapping[str, Any] = vars(sys.modules[name]) if name in sys.modules else {}
+        self.path = self._namespace.get("__file__")
+        self._root = Path(self.path).parents[_depth(name, self.path)] if self.path else None
+        self._literals: dict[str, SettingsFile] = {}
+        self.declared: Any = self._declared()
+
+    @property
+    def included(self) -> list[str]:
+        """The components that were included, in the order in which they were read."""
+        return list(self._namespace.get("__included_files__", ()))
+
+    @property
+    def included_plainly(self) -> list[str]:
+        """The components that ``split_settings`` included on its own, unsorted."""
+        ours = set(self._namespace.get(INCLUDED_KEY, ()))
+        return [file for file in self.included if file not in ours]
+
+    def unsorted_groups(self) -> list[frozenset[str]]:
+        """Return the files of each wildcard of plain ``split_settings``, as plans show them."""
+        plain = self.included_plainly
+        if self.path is None or not plain:
+            return []
+        wildcards = [
+            wildcard
+            for file in (self.path, *self.included)
+            for wildcard in self.literal(file).wildcards()
+        ]
+        found = [{os.path.abspath(file) for file in glob.glob(one)} for one in wildcards]
+        return [frozenset(self.relative(file) for file in plain if file in one) for one in found]
+
+    def locate(self, place: Place | None) -> Origin:
+        """Return the origin for a place in a settings file.
+
+        :param place: what a declaration carries.
+        """
+        if place is None:
+            return Origin(SETTINGS)
+        file, line = place
+        if not isinstance(line, int):
+            line = self.literal(file).line(line) or 0
+        return Origin(SETTINGS, self.relative(file), line or None)
+
+    def literal(self, file: str) -> SettingsFile:
+        """Return a settings file's literal, read once.
+
+        :param file: the file's path.
+        """
+        if file not in self._literals:
+            self._literals[file] = SettingsFile(file)
+        return self._literals[file]
+
+    def relative(self, file: str) -> str:
+        """Return a settings file's path as plans show it.
+
+        :param file: the file's path.
+        """
+        path = Path(os.path.abspath(file))
+        paths = [Path(entry) for entry in sys.path if entry]
+        # A virtual environment may lie in the project: what is installed there is no part of it.
+        installed = [entry for entry in paths if entry.name in _INSTALLED]
+        for root in (*installed, *([self._root] if self._root else []), *paths):
+            if path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        return path.name
+
+    def _declared(self) -> Any:
+        """Return the setting, each of its parts with the place that it was declared at."""
+        declared = getattr(settings, ROUTINE_SETTING, None)
+        if not declared:
+            return declared if declared is not None else {}
+        if declared is not self._namespace.get(ROUTINE_SETTING):
+            return declared  # override_settings() replaces the whole, and there is no file
+        merged = self._namespace.get(MERGED_KEY)
+        file = self._assigned_in()
+        if merged is None:
+            return combine({}, declared, file)
+        if merged is declared:
+            return declared
+        # The settings module has assigned the setting after its last include(): one more
+        # assignment, which adds to the others as those in the components do.
+        return combine(merged, declared, file)
+
+    def _assigned_in(self) -> str | None:
+        """Return the last file that assigns the setting, as far as its source tells."""
+        files: list[str] = [*([self.path] if self.path else []), *self.included]
+        if MERGED_KEY in self._namespace:
+            files = files[:1]
+        for file in reversed(files):
+            if self.literal(file).assigned is not None:
+                return file
+        return None
+
+
+def _depth(module: str, path: str) -> int:
+    """Return how many directories lie between a module's file and its project's root."""
+    return module.count(".") + (os.path.basename(path) == "__init__.py")
+
+
+def _int(line: Any) -> int | None:
+    return line if isinstance(line, int) else None
+
+
+def from_apps(manager: Manager, policy: Policy) -> Gathered:
+    """Return what the installed apps contribute, by ``ready()`` and by hook.
+
+    :param manager: asks the hook modules.
+    :param policy: says which apps are blocked.
+    """
+    gathered = Gathered()
+    for index, config in enumerate(apps.get_app_configs()):
+        source = Source("app", config.label, index)
+        if policy.blocks(source):
+            gathered.searched.append(Searched(source, "blocked"))
+            continue
+        note = ""
+        by_ready = contributed(config)
+        if by_ready is not None:
+            gathered.read(source, _once(by_ready))
+        if module_has_submodule(config.module, _HOOK_MODULE):
+            answer = manager.ask_app(source, f"{config.name}.{_HOOK_MODULE}")
+            note = _take(gathered, answer)
+        gathered.searched.append(Searched(source, note))
+    return gathered
+
+
+def from_distributions(manager: Manager, policy: Policy) -> Gathered:
+    """Return what the installed distributions contribute through their entry points.
+
+    :param manager: loads and asks them.
+    :param policy: says which are let in.
+    """
+    gathered = Gathered()
+    for found in entry_points(HOOK_GROUP):
+        source = Source(
+            "distribution", found.name, entry_point=found.entry_point.name, version=found.version
+        )
+        if policy.blocks(source):
+            note = "blocked"
+        elif not policy.admits(source):
+            note = "not among the allowed"
+        else:
+            note = _take(gathered, manager.ask_distribution(source, found))
+        gathered.searched.append(Searched(source, note))
+    return gathered
+
+
+def _take(gathered: Gathered, answer: Answer) -> str:
+    """Add a plugin's answer, and return what is to be noted about it."""
+    if answer.problem is not None:
+        gathered.problems.append(answer.problem)
+        return "broken"
+    if answer.same_as:
+        return f"counted as {answer.same_as}"
+    gathered.read(answer.source, answer.contribution)
+    return ""
+
+
+def _once(contribution: Contribution) -> Contribution:
+    """Return a contribution in which what was declared again from the same line counts once.
+
+    ``ready()`` may be called again on an app's configuration; what it declares is then the same.
+    """
+    result = Contribution()
+    result.files = contribution.files
+    for name, routine in contribution.declared.items():
+        by_line: dict[Any, list[Any]] = {}
+        commands = []
+        for command in routine.get("commands", ()):
+            place = command.get(ORIGIN_KEY) if isinstance(command, dict) else None
+            said = by_line.setdefault(place, [])
+            if command not in said:
+                said.append(command)
+                commands.append(command)
+        result.declared[name] = {**routine, "commands": commands}
+    return result
+
+
+def unknown_plugins(policy: Policy, searched: Sequence[Searched]) -> list[Problem]:
+    """Return a warning for each name in the plugin setting that no source has.
+
+    :param policy: the setting.
+    :param searched: every source there is.
+    """
+    known = {one.source.name for one in searched if one.source.kind != "settings"}
+    known |= {f"{one.source.name}:{one.source.entry_point}" for one in searched}
+    return [
+        Problem(
+            Code.UNKNOWN_PLUGIN,
+            f"DJANGO_RUNBOOK names the plugin {name!r}, which is not installed.",
+            closest(name, known) or "Take it out of the setting, or install it.",
+            Origin(SETTINGS),
+        )
+        for name in sorted((policy.allow or frozenset()) | policy.block)
+        if name not in known
+    ]

@@ -1,0 +1,135 @@
+"""Composition of split settings: ``include``, ``optional`` and ``plugin_settings``.
+
+The including itself is django-split-settings' work. What is added here: wildcards are expanded
+in sorted order, so that every file system loads the same components in the same order, and a
+component that assigns ``DJANGO_ROUTINES`` adds to what the others said instead of replacing it.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from split_settings import tools
+from split_settings.tools import optional
+
+from .commands import ROUTINE_SETTING
+from .declarations import combine
+from .distributions import SETTINGS_GROUP, entry_points, normalised
+from .exceptions import SettingsError
+from .model import closest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["include", "optional", "plugin_settings"]
+
+MERGED_KEY = "__runbook_routines__"
+"""Name in a settings namespace of the ``DJANGO_ROUTINES`` that :func:`include` left there."""
+
+INCLUDED_KEY = "__runbook_included__"
+"""Name in a settings namespace of the files that :func:`include` brought in."""
+
+
+def include(*args: str, scope: dict[str, Any] | None = None) -> None:
+    """Execute settings components in the namespace of the settings file that calls this.
+
+    It takes what ``split_settings.tools.include`` takes. Wildcards load in sorted order.
+
+    :param args: paths relative to the calling file, with wildcards if you like; wrap one in
+        :func:`optional` if it may be missing.
+    :param scope: the namespace; the caller's unless given.
+    :raises OSError: if a component that is not optional is missing.
+    :raises SettingsError: if a component is not valid Python.
+    """
+    scope = scope or sys._getframe(1).f_globals
+    absorb(scope, scope.get("__included_file__", scope.get("__file__")))
+    for arg in args:
+        # split_settings knows what an empty or a missing component means, so it is asked.
+        for path in _expand(arg, scope) or [arg]:
+            _include_one(path, scope)
+
+
+def _expand(arg: str, scope: dict[str, Any]) -> list[str]:
+    """Return the files that a path or a wildcard stands for, sorted and literal."""
+    if not arg:
+        return []
+    including = scope.get("__included_file__", scope["__file__"].rstrip("c"))
+    pattern = os.path.join(os.path.dirname(including), arg)
+    return [glob.escape(path) for path in sorted(glob.glob(pattern))]
+
+
+def _include_one(path: str, scope: dict[str, Any]) -> None:
+    seen = len(scope.get("__included_files__", ()))
+    try:
+        tools.include(path, scope=scope)
+    except SyntaxError as exc:
+        raise SettingsError(
+            f"{exc.filename}:{exc.lineno}: this settings component is not valid Python: {exc.msg}"
+            f"{': ' + exc.text.strip() if exc.text else ''}\n"
+            "Nothing was run. Mend the line, then run the same command again."
+        ) from exc
+    fresh = scope["__included_files__"][seen:]
+    if fresh:  # the first is the component itself, any others it has included in turn
+        scope.setdefault(INCLUDED_KEY, []).append(fresh[0])
+        absorb(scope, fresh[0])
+
+
+def absorb(scope: dict[str, Any], file: str | None) -> None:
+    """Merge a ``DJANGO_ROUTINES`` that was assigned since the last look at this namespace.
+
+    :param scope: the settings namespace.
+    :param file: the file that has assigned it.
+    """
+    current = scope.get(ROUTINE_SETTING)
+    merged = scope.get(MERGED_KEY)
+    if current is None or (current is merged and merged is not None):
+        return
+    scope[ROUTINE_SETTING] = scope[MERGED_KEY] = combine(merged or {}, current, file)
+
+
+def plugin_settings(distribution: str) -> tuple[str, ...]:
+    """Return the settings components that an installed distribution ships, for :func:`include`.
+
+    They are the modules that it names in the entry point group ``django_runbook.settings``, by
+    the name of the entry point. They are found without being imported.
+
+    :param distribution: the distribution's name, in any spelling.
+    :return: absolute paths.
+    :raises SettingsError: if it is not installed or ships no settings component.
+    """
+    offered = entry_points(SETTINGS_GROUP)
+    wanted = normalised(distribution)
+    paths = tuple(_component(found.entry_point) for found in offered if found.name == wanted)
+    if not paths:
+        names = {found.name for found in offered}
+        raise SettingsError(
+            f"plugin_settings({distribution!r}): no installed distribution of that name ships "
+            f"settings components (entry point group {SETTINGS_GROUP!r}). "
+            f"{closest(wanted, names) or 'Install it, or take the call out.'}"
+        )
+    return paths
+
+
+def _component(entry_point: EntryPoint) -> str:
+    """Return the path of the module that an entry point names."""
+    package, *rest = entry_point.value.split(":")[0].strip().split(".")
+    # Only the spec of the top-level package is asked for: that imports nothing.
+    spec = find_spec(package)
+    roots = list(spec.submodule_search_locations or ()) if spec is not None else []
+    candidates = [Path(root, *rest).with_suffix(".py") for root in roots] if rest else []
+    candidates += [Path(root, *rest, "__init__.py") for root in roots]
+    if spec is not None and not rest and not roots and spec.origin:
+        candidates.append(Path(spec.origin))
+    for candidate in candidates:
+        if candidate.is_file():
+            return str(candidate)
+    dist = entry_point.dist
+    raise SettingsError(
+        f"{dist.name if dist else 'A distribution'} names the settings component "
+        f"{entry_point.value!r}, which does not exist. Reinstall it, or report it to its authors."
+    )
