@@ -1,0 +1,1 @@
+"""A small shop whose catalogue is a table rebuilt at every deploy."""

@@ -1,0 +1,1 @@
+"""The project: settings, paths and the WSGI application."""

@@ -1,0 +1,1 @@
+"""Tells the readers about a new release, once."""
