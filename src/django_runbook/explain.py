@@ -16,6 +16,7 @@ from .commands import to_option
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
 
 FORMAT_VERSION = "1.0"
@@ -23,7 +24,6 @@ FORMAT_VERSION = "1.0"
 
 _STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
 _COLUMNS = ("#", "priority", "step", "command", "switches", "source", "why")
-_STYLES = ("bold", "green", "cyan", "bold", "yellow", "", "italic")
 
 
 def to_json(plan: Plan) -> str:
@@ -227,12 +227,9 @@ def _plain(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
-    priority = str(step.declaration.priority)
-    if step.effective_priority != step.declaration.priority:
-        priority = f"{priority} -> {step.effective_priority}"
     return (
         position,
-        priority,
+        _shown_priority(step),
         indent + step.id,
         shown_command(step),
         ", ".join(
@@ -241,6 +238,12 @@ def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
         _shown_origin(step.origin),
         _why(step),
     )
+
+
+def _shown_priority(step: Step) -> str:
+    """Return a step's priority, and the one at which its constraints let it stand."""
+    declared, effective = step.declaration.priority, step.effective_priority
+    return str(declared) if declared == effective else f"{declared} -> {effective}"
 
 
 def _why(step: Step) -> str:
@@ -347,14 +350,13 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def print_table(plan: Plan, file: IO[str], *, color: bool = True) -> None:
-    """Print a plan to a terminal.
+    """Print a plan to a terminal, nothing of it cut off, however narrow it is.
 
     :param plan: the plan.
     :param file: the terminal.
     :param color: use colours.
     """
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(file=file, force_terminal=color, no_color=not color, highlight=False)
@@ -362,24 +364,40 @@ def print_table(plan: Plan, file: IO[str], *, color: bool = True) -> None:
     console.print(Text(first, style="bold"))
     for line in rest:
         console.print(Text(line))
-    for title, rows, style in (
-        ("", list(_rows(plan.steps)), ""),
-        ("Left out", list(_left_out_rows(plan)), "dim"),
-    ):
-        if not rows:
-            continue
-        table = Table(title=title or None, title_justify="left", row_styles=[style])
-        for column, column_style in zip(_COLUMNS, _STYLES, strict=True):
-            table.add_column(column, style=column_style, overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
-    if not plan.steps:
+    if plan.steps:
+        console.print(_table(_rows(plan.steps)))
+    else:
         console.print("No step runs.")
+    left_out = list(_left_out_rows(plan))
+    if left_out:
+        console.print(Text("Left out:"))
+        console.print(_table(left_out, style="dim"))
     for text in _styled_problems(plan):
         console.print(text)
     for line in _footing(plan):
         console.print(Text(line, style="dim"))
+
+
+def _table(rows: Iterable[tuple[str, ...]], style: str = "") -> Table:
+    """Return rows as a table that stays readable on 80 columns: related cells share one."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.HORIZONTALS, show_lines=True, style="dim", row_styles=[style])
+    for title in ("#", "priority", "step and command", "declared at, and why it stands there"):
+        table.add_column(title, overflow="fold")
+    for position, priority, step, command, switches, source, why in rows:
+        indent = step[: len(step) - len(step.lstrip())]
+        what = Text(step, style="cyan")
+        what.append(f"\n{indent}{command}", style="bold")
+        if switches:
+            what.append(f"\n{indent}--{switches.replace(', ', ', --')}", style="yellow")
+        where = Text(source)
+        if why:
+            where.append(f"\n{why}", style="italic")
+        table.add_row(Text(position, style="bold"), Text(priority, style="green"), what, where)
+    return table
 
 
 def _styled_problems(plan: Plan) -> Iterator[Text]:
@@ -401,6 +419,6 @@ def to_list(plan: Plan) -> list[str]:
         switches = ", ".join(
             to_option(name).removeprefix("--") for name in step.declaration.switches
         )
-        line = f"[{step.declaration.priority}] {shown_command(step)}"
+        line = f"[{_shown_priority(step)}] {shown_command(step)}"
         lines.append(f"{line} | {switches}" if switches else line)
     return lines

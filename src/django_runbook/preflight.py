@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,10 +144,18 @@ def missing_programs(plan: Plan, code: Code) -> Iterator[Problem]:
             yield Problem(
                 code,
                 f"{step.id} in routine {plan.routine!r}: there is no program {name!r} on PATH.",
-                "Install it, mend its name, or give its whole path.",
+                _remedy(name),
                 step.origin,
                 plan.routine,
             )
+
+
+def _remedy(program: str) -> str:
+    """Return how to mend a missing program, which may lie beside this Python."""
+    beside = os.path.dirname(sys.executable)
+    if shutil.which(program, path=beside):
+        return f"Activate the virtual environment, which has it, or put {beside} on PATH."
+    return "Install it, mend its name, or give its whole path."
 
 
 def _unsupported(plan: Plan) -> Iterator[Problem]:
