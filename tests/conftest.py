@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,3 +16,19 @@ from .projects import Project
 def project(tmp_path: Path) -> Project:
     """An empty Django project on disk."""
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that the distributions of ``plugins_example`` are installed in.
+
+    They lie apart from the environment, where every other test's project would find them. tox
+    installs them once and names the directory; anyone else waits for pip.
+    """
+    if "EXAMPLES" in os.environ:
+        return Path(os.environ["EXAMPLES"])
+    target = tmp_path_factory.mktemp("examples")
+    folder = Path(__file__).parents[1] / "plugins_example"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, str(folder / "shop"), str(folder / "acme-cdn")], check=True)
+    return target

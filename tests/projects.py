@@ -31,7 +31,8 @@ SETTINGS = """
     SECRET_KEY = "test"
     USE_TZ = True
     BASE = Path(__file__).parents[{depth}]
-    DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": BASE / "db.sqlite3"}}}}
+    DATABASE = BASE / "db.sqlite3"
+    DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}}}}
     INSTALLED_APPS = ["django_typer", "django_runbook", "probe", *{apps!r}]
 """
 
@@ -59,6 +60,10 @@ PROBE = """
                 raise SystemExit(options["exit"])
             self.stdout.write(f"probed {' '.join(words)} v{options['verbosity']}")
 """
+
+
+# A warning of any code is an error, but for one that django-typer causes in Typer at each start.
+WARNINGS = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error,ignore:In Typer:DeprecationWarning"}
 
 
 @dataclass
@@ -135,6 +140,7 @@ class Project:
         """Run ``manage.py`` in a process of its own."""
         environment = {
             **os.environ,
+            **WARNINGS,
             "PYTHONPATH": os.pathsep.join(map(str, self.paths)),
             "COLUMNS": "80",
             **(env or {}),
@@ -157,6 +163,7 @@ class Project:
         """Run Python in the project, with Django set up by the code if it wants that."""
         environment = {
             **os.environ,
+            **WARNINGS,
             "PYTHONPATH": os.pathsep.join(map(str, [self.root, *self.paths])),
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }

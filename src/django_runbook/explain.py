@@ -23,7 +23,8 @@ FORMAT_VERSION = "1.0"
 """The version of the JSON document: the major number changes when a reader could break."""
 
 _STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
-_COLUMNS = ("#", "priority", "step", "command", "switches", "source", "why")
+# What may be long stands last, so that it does not push the rest of its row out of sight.
+_COLUMNS = ("#", "priority", "step", "source", "switches", "why", "command")
 
 
 def to_json(plan: Plan) -> str:
@@ -231,13 +232,15 @@ def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
         position,
         _shown_priority(step),
         indent + step.id,
-        shown_command(step),
-        ", ".join(
-            option.removeprefix("--") for option in map(to_option, step.declaration.switches)
-        ),
         _shown_origin(step.origin),
+        _shown_switches(step),
         _why(step),
+        shown_command(step),
     )
+
+
+def _shown_switches(step: Step) -> str:
+    return ", ".join(to_option(name).removeprefix("--") for name in step.declaration.switches)
 
 
 def _shown_priority(step: Step) -> str:
@@ -387,7 +390,7 @@ def _table(rows: Iterable[tuple[str, ...]], style: str = "") -> Table:
     table = Table(box=box.HORIZONTALS, show_lines=True, style="dim", row_styles=[style])
     for title in ("#", "priority", "step and command", "declared at, and why it stands there"):
         table.add_column(title, overflow="fold")
-    for position, priority, step, command, switches, source, why in rows:
+    for position, priority, step, source, switches, why, command in rows:
         indent = step[: len(step) - len(step.lstrip())]
         what = Text(step, style="cyan")
         what.append(f"\n{indent}{command}", style="bold")
@@ -416,9 +419,7 @@ def to_list(plan: Plan) -> list[str]:
     """
     lines = []
     for step in plan.steps:
-        switches = ", ".join(
-            to_option(name).removeprefix("--") for name in step.declaration.switches
-        )
+        switches = _shown_switches(step)
         line = f"[{_shown_priority(step)}] {shown_command(step)}"
         lines.append(f"{line} | {switches}" if switches else line)
     return lines

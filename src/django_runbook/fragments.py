@@ -50,23 +50,30 @@ RESERVED_SWITCHES = frozenset(
 )
 """Options of ``manage.py routine``, those to come included: no switch can have their names."""
 
-_COMMAND_KEYS = {
-    "priority",
-    "switches",
-    "pre_hook",
-    "post_hook",
-    "step_id",
-    "run_before",
-    "run_after",
-    "time_limit",
-    "help_text",
-}
+COMMAND_KEYS = frozenset(
+    {
+        "priority",
+        "switches",
+        "pre_hook",
+        "post_hook",
+        "step_id",
+        "run_before",
+        "run_after",
+        "time_limit",
+        "help_text",
+    }
+)
+"""What may be said of any command, besides what it is."""
+
 _STATED_CONTROLS = tuple(name for name in CONTROLS if name != "lock")
 _ROUTINE_KEYS = {"name", "help_text", "commands", "switch_helps", "overrides"}.union(
     _STATED_CONTROLS, HOOKS
 )
-OVERRIDE_KEYS = frozenset(_COMMAND_KEYS - {"step_id"} | {"options", "disabled"})
+OVERRIDE_KEYS = frozenset(COMMAND_KEYS - {"step_id"} | {"options", "disabled"})
 """What an override may change."""
+
+_NOT_OFFERED = {"command", "kind", "result", ORIGIN_KEY, ORIGINS_KEY}
+"""Keys that are understood, for older settings or for ourselves, and not suggested to anybody."""
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _SLUG = re.compile(r"[\w.@+-]+")
@@ -229,8 +236,8 @@ class Reader:
                 around,
                 f"A command of routine {routine!r} must be a dictionary, a ManagementCommand or a "
                 f"SystemCommand, not {_shown(entry)}.",
-                f'Write {{"management": {_shown(entry)}}}.'
-                if isinstance(entry, str | tuple)
+                f"Write {{'management': {entry!r}}}."
+                if isinstance(entry, str)
                 else 'Write {"management": "migrate"}.',
             )
             return None
@@ -240,7 +247,7 @@ class Reader:
         if found is None:
             return None
         kind, argv = found
-        allowed = _COMMAND_KEYS | {kind, "command", "kind", "result", ORIGIN_KEY}
+        allowed = {*COMMAND_KEYS, kind, "command", "kind", "result", ORIGIN_KEY}
         if kind == ManagementCommand.kind:
             allowed.add("options")
         what = f"{argv[0]!r} in routine {routine!r}"
@@ -389,7 +396,7 @@ class Reader:
                 message = f"Routine {routine!r} was given as {_shown(value)} before."
                 self._report(routine, origin, message, "Make it a dictionary or a Routine.")
             elif key not in allowed:
-                known = sorted(name for name in allowed if not name.startswith("__"))
+                known = sorted(name for name in allowed if name not in _NOT_OFFERED)
                 self._report(
                     routine,
                     origin,

@@ -15,13 +15,11 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from types import FrameType
 from typing import Any
 
 import pluggy
 
 from . import hookspecs
-from .commands import is_own
 from .contribute import Contribution, as_imported
 from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
@@ -56,7 +54,7 @@ class Manager:
         try:
             plugin = importlib.import_module(module)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-            return Answer(source, problem=_not_loadable(source, f"module {module}", exc))
+            return Answer(source, problem=_not_loadable(source, f"module {module}", exc, module))
         return self._ask(source, plugin, source.name)
 
     def ask_distribution(self, source: Source, found: Found) -> Answer:
@@ -70,7 +68,7 @@ class Manager:
         try:
             plugin = entry_point.load()
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-            return Answer(source, problem=_not_loadable(source, what, exc))
+            return Answer(source, problem=_not_loadable(source, what, exc, entry_point.module))
         return self._ask(source, plugin, found.full_name)
 
     def _ask(self, source: Source, plugin: Any, name: str) -> Answer:
@@ -92,7 +90,8 @@ class Manager:
             try:
                 hook.function(*[answer.contribution for _ in hook.argnames])
             except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-                return Answer(source, problem=_raised(source, exc))
+                module = getattr(hook.function, "__module__", "")
+                return Answer(source, problem=_raised(source, exc, module))
         return answer
 
     def _implementations(self, plugin: Any) -> list[pluggy.HookImpl]:
@@ -156,14 +155,14 @@ def _remedy(source: Source) -> str:
     )
 
 
-def _not_loadable(source: Source, what: str, exc: BaseException) -> Problem:
+def _not_loadable(source: Source, what: str, exc: BaseException, module: str) -> Problem:
     message = f"{_whose(source)}: {what} cannot be loaded: {_described(exc)}"
-    return Problem(Code.NOT_LOADABLE, message, _remedy(source), _raised_at(source, exc))
+    return Problem(Code.NOT_LOADABLE, message, _remedy(source), _raised_at(source, exc, module))
 
 
-def _raised(source: Source, exc: BaseException) -> Problem:
+def _raised(source: Source, exc: BaseException, module: str) -> Problem:
     message = f"{_whose(source)}: its {_HOOK} hook raised {_described(exc)}"
-    return Problem(Code.HOOK_RAISED, message, _remedy(source), _raised_at(source, exc))
+    return Problem(Code.HOOK_RAISED, message, _remedy(source), _raised_at(source, exc, module))
 
 
 def _bad_hook(source: Source, plugin: Any, message: str, hint: str) -> Problem:
@@ -180,14 +179,13 @@ def _described(exc: BaseException) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _raised_at(source: Source, exc: BaseException) -> Origin:
-    """Return the innermost line of the plugin's own code, or what is nearest to it."""
+def _raised_at(source: Source, exc: BaseException, module: str) -> Origin:
+    """Return the innermost line of the plugin's own package, where its authors will look."""
     if isinstance(exc, SyntaxError) and exc.filename:
         return Origin(source, _below_path(exc.filename), exc.lineno)
-    frames: list[tuple[FrameType, int]] = list(traceback.walk_tb(exc.__traceback__))
-    for frame, line in reversed(frames):
-        module = str(frame.f_globals.get("__name__", ""))
-        if not is_own(module) and not module.startswith(("importlib", "pluggy")):
+    package = module.partition(".")[0]
+    for frame, line in reversed(list(traceback.walk_tb(exc.__traceback__))):
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
             return Origin(source, as_imported(frame), line)
     return Origin(source)
 

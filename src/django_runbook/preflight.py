@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from .commands import to_option
+from .fragments import COMMAND_KEYS
 from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
+
+_Options: TypeAlias = "set[str] | CommandNotLoadable"
 
 _CONTROLS_TO_COME = ("atomic", "subprocess", "continue_on_error")
 
@@ -92,36 +95,41 @@ def cannot_run(plan: Plan) -> list[Problem]:
 
     :param plan: the plan, with the plans nested in it.
     """
-    problems = list(_unsupported(plan))
+    return list(dict.fromkeys(_problems(plan, functools.cache(_options_of))))
+
+
+def _problems(plan: Plan, options_of: Callable[[str], _Options]) -> Iterator[Problem]:
+    yield from _unsupported(plan)
     for step in plan.steps:
-        problems += _unsupported_in(step, plan.routine)
+        yield from _unsupported_in(step, plan.routine)
         if step.nested is not None:
-            problems += cannot_run(step.nested)
+            yield from _problems(step.nested, options_of)
         elif step.declaration.kind == "management" and not is_nested(step.declaration):
-            problems += _unloadable(step, plan.routine)
-    return list(dict.fromkeys(problems))
+            yield from _unknown(step, plan.routine, options_of(step.declaration.name))
 
 
-def _unloadable(step: Step, routine: str) -> Iterator[Problem]:
-    declared = step.declaration
+def _options_of(name: str) -> _Options:
+    """Return the options of a management command, or why it has none."""
     try:
-        command = load_command(declared.name)
-        known = known_options(command, declared.name) if declared.options else set()
+        return known_options(load_command(name), name)
     except CommandNotLoadable as exc:
-        message = f"{step.id} in routine {routine!r}: {exc}."
-        yield Problem(Code.UNKNOWN_COMMAND, message, exc.hint, step.origin, routine)
+        return exc
+
+
+def _unknown(step: Step, routine: str, options: _Options) -> Iterator[Problem]:
+    """Yield an error if a step's command, or one of the options it is given, does not exist."""
+    whose = f"{step.id} in routine {routine!r}"
+    if isinstance(options, CommandNotLoadable):
+        message = f"{whose}: {options}."
+        yield Problem(Code.UNKNOWN_COMMAND, message, options.hint, step.origin, routine)
         return
-    own = {"priority", "switches", "step_id", "run_before", "run_after", "time_limit", "help_text"}
-    for option in declared.options:
-        if option not in known:
-            yield Problem(
-                Code.UNKNOWN_OPTION,
-                f"{step.id} in routine {routine!r}: the command {declared.name!r} has no option "
-                f"{option!r}.",
-                closest(option, known | own) or f"Its {to_option('help')} lists what it takes.",
-                step.origin,
-                routine,
-            )
+    name = step.declaration.name
+    for option in step.declaration.options:
+        if option not in options:
+            message = f"{whose}: the command {name!r} has no option {option!r}."
+            hint = closest(option, {*options, *COMMAND_KEYS})
+            hint = hint or f"See what it takes: manage.py {name} --help."
+            yield Problem(Code.UNKNOWN_OPTION, message, hint, step.origin, routine)
 
 
 def missing_programs(plan: Plan, code: Code) -> Iterator[Problem]:
