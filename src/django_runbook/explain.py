@@ -285,7 +285,7 @@ def _left_out_rows(plan: Plan, indent: str = "") -> Iterator[tuple[str, ...]]:
 def _heading(plan: Plan) -> list[str]:
     """Return the lines above the steps."""
     lines = [f"{plan.routine}: {_one_line(plan.help_text)}".rstrip(": ")]
-    lines.append("Steps run from the lowest priority to the highest.")
+    lines.append("Lower priorities run first.")
     if plan.available:
         switches = []
         for name, text in plan.available.items():

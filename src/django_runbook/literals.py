@@ -37,7 +37,7 @@ class SettingsFile:
     def assigned(self) -> ast.expr | None:
         """The value that the file's last assignment of the setting gives it, if there is one."""
         value = None
-        for node in self._tree.body:
+        for node in _statements(self._tree.body):
             if isinstance(node, ast.Assign | ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 names = {target.id for target in targets if isinstance(target, ast.Name)}
@@ -66,6 +66,16 @@ class SettingsFile:
                 for text in texts:
                     if isinstance(text, str) and glob.has_magic(text):
                         yield os.path.join(os.path.dirname(self.path), text)
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run when a module does, those of its ``if`` and ``try`` too."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            for branch in ("body", "handlers", "orelse", "finalbody"):
+                for inner in getattr(node, branch, ()):
+                    yield from _statements([inner] if isinstance(inner, ast.stmt) else inner.body)
 
 
 def _called(node: ast.Call) -> str:

@@ -29,15 +29,27 @@ class Policy:
 
         :param source: an app or a distribution's entry point.
         """
-        names = {source.name, f"{source.name}:{source.entry_point}"}
-        return not self.block.isdisjoint(names)
+        return any(names(name, source) for name in self.block)
 
     def admits(self, source: Source) -> bool:
         """Tell whether a distribution is among those let in.
 
         :param source: a distribution's entry point.
         """
-        return self.allow is None or source.name in self.allow
+        return self.allow is None or any(names(name, source) for name in self.allow)
+
+
+def names(name: str, source: Source) -> bool:
+    """Tell whether a name in the setting means a source.
+
+    :param name: an app's label, a distribution's name in any spelling, or that and the name of
+        one of its entry points, with a colon between them.
+    :param source: the source.
+    """
+    if source.kind == "app":
+        return name == source.name
+    distribution, _, entry_point = name.partition(":")
+    return normalised(distribution) == source.name and entry_point in ("", source.entry_point)
 
 
 def read_policy(setting: Any) -> Policy:
@@ -60,11 +72,11 @@ def read_policy(setting: Any) -> Policy:
                 wrong(f"{where} has the unknown key {key!r}.", hint)
         return value
 
-    def names(value: Any, where: str) -> frozenset[str]:
+    def listed(value: Any, where: str) -> frozenset[str]:
         if isinstance(value, list | tuple | set | frozenset) and all(
             isinstance(name, str) for name in value
         ):
-            return frozenset(_normal(name) for name in value)
+            return frozenset(value)
         wrong(f"{where} must be a list of names, not {value!r}.", 'Write ["acme-cdn"].')
         return frozenset()
 
@@ -72,15 +84,7 @@ def read_policy(setting: Any) -> Policy:
     said = section(plugins, ("allow", "block"), f'{_SETTING}["PLUGINS"]')
     allow = said.get("allow", "all")
     return Policy(
-        None if allow == "all" else names(allow, f'{_SETTING}["PLUGINS"]["allow"]'),
-        names(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]'),
+        None if allow == "all" else listed(allow, f'{_SETTING}["PLUGINS"]["allow"]'),
+        listed(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]'),
         tuple(problems),
     )
-
-
-def _normal(name: str) -> str:
-    """Return a name of a block list as sources have it: an app's label, or a distribution's."""
-    distribution, colon, entry_point = name.partition(":")
-    # Labels of apps are identifiers and may hold "_", which no normalised name has.
-    own = distribution if distribution.isidentifier() else normalised(distribution)
-    return f"{own}{colon}{entry_point}"

@@ -22,7 +22,7 @@ from .fragments import Reader
 from .literals import SettingsFile
 from .model import SETTINGS, Code, Fragment, Origin, Problem, Searched, Source, closest
 from .plugins import Answer, Manager
-from .policy import Policy, read_policy
+from .policy import Policy, names, read_policy
 from .split import INCLUDED_KEY, MERGED_KEY
 
 _HOOK_MODULE = "routines"
@@ -271,8 +271,8 @@ def unknown_plugins(policy: Policy, searched: Sequence[Searched]) -> list[Proble
     :param policy: the setting.
     :param searched: every source there is.
     """
-    known = {one.source.name for one in searched if one.source.kind != "settings"}
-    known |= {f"{one.source.name}:{one.source.entry_point}" for one in searched}
+    sources = [one.source for one in searched if one.source.kind != "settings"]
+    known = {source.name for source in sources}
     return [
         Problem(
             Code.UNKNOWN_PLUGIN,
@@ -281,5 +281,5 @@ def unknown_plugins(policy: Policy, searched: Sequence[Searched]) -> list[Proble
             Origin(SETTINGS),
         )
         for name in sorted((policy.allow or frozenset()) | policy.block)
-        if name not in known
+        if not any(names(name, source) for source in sources)
     ]

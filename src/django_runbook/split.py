@@ -69,7 +69,7 @@ def _include_one(path: str, scope: dict[str, Any]) -> None:
         tools.include(path, scope=scope)
     except SyntaxError as exc:
         raise SettingsError(
-            f"{exc.filename}:{exc.lineno}: this settings component is not valid Python: {exc.msg}"
+            f"{exc.filename or path}:{exc.lineno or 1}: this settings component is not valid Python: {exc.msg}"
             f"{': ' + exc.text.strip() if exc.text else ''}\n"
             "Nothing was run. Mend the line, then run the same command again."
         ) from exc
@@ -107,8 +107,9 @@ def plugin_settings(distribution: str) -> tuple[str, ...]:
     paths = tuple(_component(found.entry_point) for found in offered if found.name == wanted)
     if not paths:
         names = {found.name for found in offered}
+        caller = sys._getframe(1)
         raise SettingsError(
-            f"plugin_settings({distribution!r}): no installed distribution of that name ships "
+            f"{caller.f_code.co_filename}:{caller.f_lineno}: plugin_settings({distribution!r}): no installed distribution of that name ships "
             f"settings components (entry point group {SETTINGS_GROUP!r}). "
             f"{closest(wanted, names) or 'Install it, or take the call out.'}"
         )
