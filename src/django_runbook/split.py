@@ -68,9 +68,10 @@ def _include_one(path: str, scope: dict[str, Any]) -> None:
     try:
         tools.include(path, scope=scope)
     except SyntaxError as exc:
+        text = f": {exc.text.strip()}" if exc.text else ""
         raise SettingsError(
-            f"{exc.filename or path}:{exc.lineno or 1}: this settings component is not valid Python: {exc.msg}"
-            f"{': ' + exc.text.strip() if exc.text else ''}\n"
+            f"{exc.filename or path}:{exc.lineno or 1}: this settings component is not valid "
+            f"Python: {exc.msg}{text}\n"
             "Nothing was run. Mend the line, then run the same command again."
         ) from exc
     fresh = scope["__included_files__"][seen:]
@@ -109,8 +110,9 @@ def plugin_settings(distribution: str) -> tuple[str, ...]:
         names = {found.name for found in offered}
         caller = sys._getframe(1)
         raise SettingsError(
-            f"{caller.f_code.co_filename}:{caller.f_lineno}: plugin_settings({distribution!r}): no installed distribution of that name ships "
-            f"settings components (entry point group {SETTINGS_GROUP!r}). "
+            f"{caller.f_code.co_filename}:{caller.f_lineno}: plugin_settings({distribution!r}): "
+            "no installed distribution of that name ships settings components (entry point group "
+            f"{SETTINGS_GROUP!r}). "
             f"{closest(wanted, names) or 'Install it, or take the call out.'}"
         )
     return paths
