@@ -26,11 +26,12 @@ from .declare import command, disable, get_routine, override, routine, routines,
 from .split import include, optional, plugin_settings
 
 if TYPE_CHECKING:
-    from .hookspecs import hookimpl
-    from .registry import get_plan
+    from .hookspecs import hookimpl as hookimpl
+    from .registry import get_plan as get_plan
 
     __version__: str
 
+# What settings files need: "import *" must not load what is loaded on first use.
 __all__ = [
     "ROUTINE_SETTING",
     "Command",
@@ -45,9 +46,7 @@ __all__ = [
     "command",
     "contribute",
     "disable",
-    "get_plan",
     "get_routine",
-    "hookimpl",
     "include",
     "optional",
     "override",

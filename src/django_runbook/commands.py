@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,9 +27,27 @@ ORIGIN_KEY = "__origin__"
 ORIGINS_KEY = "__origins__"
 """Key of a routine's dictionary: ``{attribute: (file, line)}``, where each was stated."""
 
-Place: TypeAlias = "tuple[str, int | tuple[str | int, ...]]"
-"""A file and a line in it or, for an entry of a literal ``DJANGO_ROUTINES``, the keys and indices
-that lead to it: its line is looked up only when somebody asks."""
+COMMAND_KEYS = frozenset(
+    {
+        *("priority", "switches", "pre_hook", "post_hook", "step_id", "run_before", "run_after"),
+        *("time_limit", "help_text"),
+    }
+)
+"""What may be said of any command, besides what it is."""
+
+
+class Entry(NamedTuple):
+    """An entry of a literal ``DJANGO_ROUTINES``: its line is looked up only when somebody asks."""
+
+    path: tuple[Any, ...] = ()
+    """The keys and indices that lead to it."""
+
+    before: int | None = None
+    """The line before which the literal was assigned, where a file assigns more than one."""
+
+
+Place: TypeAlias = tuple[str, "int | Entry"]
+"""A file and what of it."""
 
 
 def to_symbol(name: str) -> str:

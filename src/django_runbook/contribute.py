@@ -56,12 +56,18 @@ def as_imported(frame: FrameType) -> str:
 
     :param frame: a frame of the file.
     """
-    module = str(frame.f_globals.get("__name__", ""))
-    file = os.path.basename(frame.f_code.co_filename)
+    return imported_as(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
+
+
+def imported_as(module: str, path: str) -> str:
+    """Return a module's file as it is imported.
+
+    :param module: the module's dotted path.
+    :param path: its file.
+    """
+    file = os.path.basename(path)
     parts = module.split(".")
-    if file != "__init__.py":
-        parts = parts[:-1]
-    return "/".join([*parts, file])
+    return "/".join([*(parts if file == "__init__.py" else parts[:-1]), file])
 
 
 def contribute(app_config: Any) -> Contribution:

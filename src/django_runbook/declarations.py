@@ -8,7 +8,7 @@ when a plan is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from .commands import (
     ORIGIN_KEY,
     ORIGINS_KEY,
     Command,
+    Entry,
     FinalizeCallback,
     InitializeCallback,
     ManagementCommand,
@@ -98,8 +99,8 @@ class Recorder:
 
     def _entry(self, name: Any) -> Raw:
         """Return the dictionary of a routine, made if there is none yet."""
-        symbol = to_symbol(name) if isinstance(name, str) else name
-        for key in (symbol, name):
+        symbol = _symbol(name)
+        for key in (symbol, name, str(symbol).replace("_", "-")):
             if key in self.routines:
                 symbol = key
                 break
@@ -124,16 +125,21 @@ class Recorder:
 
 
 def stamped(cmd: Any, place: Place | None) -> Any:
-    """Return a command's dictionary that says where it was declared; other things as they are.
+    """Return a command's dictionary that says where it was declared.
 
     :param cmd: what stands in a list of commands.
     :param place: where that is, unless it says so itself.
     """
     if isinstance(cmd, ManagementCommand | SystemCommand):
         return {**spelt_out(cmd), ORIGIN_KEY: place or cmd.place}
-    if isinstance(cmd, dict) and ORIGIN_KEY not in cmd:
-        return {**cmd, ORIGIN_KEY: place}
-    return cmd
+    if place is None or (isinstance(cmd, dict) and ORIGIN_KEY in cmd):
+        return cmd
+    entry = cmd if isinstance(cmd, dict) else {MALFORMED_KEY: cmd}
+    return {**entry, ORIGIN_KEY: place}
+
+
+def _symbol(name: Any) -> Any:
+    return to_symbol(name) if isinstance(name, str) else name
 
 
 def spelt_out(obj: Routine | Command) -> Raw:
@@ -146,7 +152,7 @@ def spelt_out(obj: Routine | Command) -> Raw:
     given: Raw = {
         key: value
         for key, value in vars(obj).items()
-        if key not in {name, "name", "place"} and value != getattr(default, key)
+        if key not in {name, "name", "place"} and _differs(value, getattr(default, key))
     }
     if isinstance(obj, Routine):
         origins: dict[str, Place | None] = dict.fromkeys(given, obj.place)
@@ -154,6 +160,11 @@ def spelt_out(obj: Routine | Command) -> Raw:
         commands = [stamped(cmd, None) for cmd in obj.commands]
         return {**given, "commands": commands, ORIGINS_KEY: origins}
     return {obj.kind: obj.command, **given}
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Tell whether something was stated. A lazy string must not be asked: that translates it."""
+    return type(value) is not type(default) or value != default
 
 
 def _flat(command: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -331,7 +342,7 @@ class Verbs:
         self._recorder("disable").override(routine, step, {"disabled": True})
 
 
-def combine(earlier: Any, later: Any, file: str | None) -> Raw:
+def combine(earlier: Any, later: Any, file: str | None, before: int | None = None) -> Raw:
     """Return what two assignments of ``DJANGO_ROUTINES`` say together, neither changed.
 
     The later one's commands come after the earlier one's; of a routine's other attributes, the
@@ -341,6 +352,7 @@ def combine(earlier: Any, later: Any, file: str | None) -> Raw:
     :param earlier: the dictionary in force before.
     :param later: the dictionary that was assigned.
     :param file: the file that assigned it; none if its entries say where they are from.
+    :param before: the line before which the file assigned it, if it assigns more than one.
     """
     combined: Raw = dict(earlier) if isinstance(earlier, dict) else {}
     if earlier and not combined:
@@ -348,11 +360,11 @@ def combine(earlier: Any, later: Any, file: str | None) -> Raw:
     if not isinstance(later, Mapping):
         return {**combined, MALFORMED_KEY: later} if later else combined
     for name, value in later.items():
-        symbol = to_symbol(name) if isinstance(name, str) else name
+        symbol = _symbol(name)
         said = combined.get(symbol)
         if said is value and said is not None:
             continue
-        addition = _placed(name, value, file)
+        addition = _placed(name, value, file, before)
         known = spelt_out(said) if isinstance(said, Routine) else said
         if isinstance(known, dict) and isinstance(addition, dict):
             combined[symbol] = _combined_routine(known, addition, value)
@@ -365,48 +377,98 @@ def combine(earlier: Any, later: Any, file: str | None) -> Raw:
 
 def _combined_routine(earlier: Raw, addition: Raw, written: Any) -> Raw:
     result = {**earlier, **addition}
-    for key in ("switch_helps", "overrides", ORIGINS_KEY):
-        if isinstance(earlier.get(key), dict) and isinstance(addition.get(key), dict):
-            result[key] = {**earlier[key], **addition[key]}
+    for key in ("switch_helps", ORIGINS_KEY):
+        result[key] = _both(earlier.get(key), addition.get(key))
+    said, again = earlier.get("overrides"), addition.get("overrides")
+    result["overrides"] = overrides = _both(said, again)
+    if isinstance(said, dict) and isinstance(again, dict):
+        for step in said.keys() & again.keys():
+            first, second = _as_list(said[step]), _as_list(again[step])
+            overrides[step] = [*first, *_fresh(first, second)]
     old, new = earlier.get("commands"), addition.get("commands")
     if isinstance(old, list | tuple) and isinstance(new, list | tuple):
-        source = written.get("commands", ()) if isinstance(written, Mapping) else ()
-        taken_over = {id(cmd) for cmd in old}
-        fresh = [
-            cmd
-            for cmd, original in zip(new, source, strict=False)
-            if id(original) not in taken_over
-        ]
-        result["commands"] = [*old, *(fresh if source else new)]
-    return result
+        originals = written.get("commands", ()) if isinstance(written, Mapping) else new
+        result["commands"] = [*old, *_fresh(old, new, originals)]
+    return {key: value for key, value in result.items() if value is not None}
 
 
-def _placed(name: Any, value: Any, file: str | None) -> Any:
+def _both(earlier: Any, later: Any) -> Any:
+    """Return two dictionaries as one; of anything else, the later one that is there."""
+    if isinstance(earlier, dict) and isinstance(later, dict):
+        return {**earlier, **later}
+    return earlier if later is None else later
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _fresh(
+    old: Sequence[Any], new: Sequence[Any], originals: Sequence[Any] | None = None
+) -> list[Any]:
+    """Return the entries that were not taken over from the old ones, as themselves or copied.
+
+    :param old: the entries there were.
+    :param new: the entries of the later assignment, placed.
+    :param originals: the same entries as they were written.
+    """
+    known = {id(entry) for entry in old}
+    by_place: dict[Any, list[Any]] = {}
+    for entry in old:
+        if isinstance(entry, dict) and ORIGIN_KEY in entry:
+            by_place.setdefault(entry[ORIGIN_KEY], []).append(entry)
+    fresh = []
+    for entry, original in zip(new, new if originals is None else originals, strict=True):
+        copied = isinstance(original, dict) and ORIGIN_KEY in original
+        if id(original) in known or (copied and original in by_place.get(original[ORIGIN_KEY], ())):
+            continue
+        fresh.append(entry)
+    return fresh
+
+
+def _placed(name: Any, value: Any, file: str | None, before: int | None) -> Any:
     """Return a copy of an assigned routine in which every part says where it was declared."""
     if isinstance(value, Routine):
         return spelt_out(value)
     if not isinstance(value, dict) or file is None:
         return value
+
+    def at(*path: Any) -> Place:
+        return (file, Entry((name, *path), before))
+
     placed = dict(value)
-    stated: dict[str, Place] = {key: (file, (name,)) for key in value if key != "commands"}
+    stated: dict[str, Place] = {str(key): at(key) for key in value}
     helps = value.get("switch_helps")
     if isinstance(helps, dict):
-        stated.update((f"--{to_symbol(str(s))}", (file, (name, "switch_helps", s))) for s in helps)
+        stated.update((f"--{_symbol(switch)}", at("switch_helps", switch)) for switch in helps)
     placed[ORIGINS_KEY] = {**stated, **value.get(ORIGINS_KEY, {})}
     commands = value.get("commands")
     if isinstance(commands, list | tuple):
         placed["commands"] = [
-            stamped(cmd, _own_place(cmd) or (file, (name, "commands", index)))
+            stamped(cmd, getattr(cmd, "place", None) or at("commands", index))
             for index, cmd in enumerate(commands)
         ]
     overrides = value.get("overrides")
     if isinstance(overrides, dict):
         placed["overrides"] = {
-            ref: stamped(changes, (file, (name, "overrides", ref)))
+            ref: changes if isinstance(changes, list) else stamped(changes, at("overrides", ref))
             for ref, changes in overrides.items()
         }
     return placed
 
 
-def _own_place(cmd: Any) -> Place | None:
-    return getattr(cmd, "place", None)
+def place_additions(routines: Raw, file: str) -> None:
+    """Note where the commands are from that a file has appended to lists already there.
+
+    :param routines: the setting in force, its earlier commands placed.
+    :param file: the file that has just been executed.
+    """
+    for routine in routines.values():
+        commands = routine.get("commands") if isinstance(routine, dict) else None
+        if not isinstance(commands, list):
+            continue
+        for index, command in reversed(list(enumerate(commands))):
+            if isinstance(command, dict) and ORIGIN_KEY in command:
+                break
+            own = getattr(command, "place", None)
+            commands[index] = stamped(command, own or (file, Entry()))

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from .commands import ROUTINE_SETTING, Routine, is_own, to_symbol
-from .declarations import MALFORMED_KEY, Raw, Recorder, Verbs
+from .declarations import MALFORMED_KEY, Raw, Recorder, Verbs, combine
 from .exceptions import DeclarationError
 
 _NOT_SETTINGS = ("django.apps", "django.core", "pluggy", "django_runbook.plugins")
@@ -51,7 +51,7 @@ def _may_be_settings(module: str) -> bool:
 
     Before Django is configured whatever runs at module level with our functions is. Later on it
     may still be, as where a test executes another settings file, unless it is the main script or
-    a module of Django's or of an installed app.
+    a module of Django's, of the project's or of an installed app.
     """
     conf = sys.modules.get("django.conf")
     if conf is None or not conf.settings.configured:
@@ -59,8 +59,8 @@ def _may_be_settings(module: str) -> bool:
     own = str(getattr(conf.settings, "SETTINGS_MODULE", None) or "")
     if own and (module + ".").startswith(own + "."):
         return True
-    packages = {str(app).partition(".")[0] for app in conf.settings.INSTALLED_APPS}
-    return module.partition(".")[0] not in {"__main__", "django", *packages}
+    taken = {own, "__main__", "django", *map(str, conf.settings.INSTALLED_APPS)}
+    return module.partition(".")[0] not in {name.partition(".")[0] for name in taken}
 
 
 def routines_in(scope: dict[str, Any]) -> Raw:
@@ -101,7 +101,7 @@ def get_routine(name: str, scope: dict[str, Any] | None = None) -> Routine:
     :raises ~django.core.exceptions.ImproperlyConfigured: if the declaration is malformed.
     """
     symbol = to_symbol(name)
-    found = {to_symbol(str(key)): value for key, value in _declared(scope).items()}
+    found = _declared(scope)
     if symbol not in found:
         folded = {key.lower(): key for key in found}
         symbol = folded.get(symbol.lower(), symbol)
@@ -115,7 +115,7 @@ def routines(scope: dict[str, Any] | None = None) -> Iterator[Routine]:
     :raises ~django.core.exceptions.ImproperlyConfigured: if a declaration is malformed.
     """
     for name, value in list(_declared(scope).items()):
-        yield _as_routine(to_symbol(str(name)), value)
+        yield _as_routine(str(name), value)
 
 
 def _declared(scope: dict[str, Any] | None) -> Mapping[str, Any]:
@@ -130,7 +130,7 @@ def _declared(scope: dict[str, Any] | None) -> Mapping[str, Any]:
         declared = scope.get(ROUTINE_SETTING) or {}
     if not isinstance(declared, Mapping):
         raise _improperly_configured(f"{ROUTINE_SETTING} must be a dictionary of routines.")
-    return declared
+    return combine({}, declared, None)  # "-" and "_" in a name mean the same
 
 
 def _as_routine(name: str, value: Any) -> Routine:

@@ -52,6 +52,7 @@ def entry_points(group: str) -> list[Found]:
     found = [
         Found(normalised(entry.dist.name), entry.dist.version, entry)
         for entry in importlib.metadata.entry_points(group=group)
-        if entry.dist is not None
+        # What is left of an uninstalled distribution has no name any more.
+        if entry.dist is not None and entry.dist.metadata["Name"]
     ]
     return sorted(found, key=lambda one: (one.name, one.entry_point.name, one.entry_point.value))

@@ -45,6 +45,14 @@ class PlanError(RunbookError):
         self.problems = tuple(problems)
 
 
+class CommandFailed(RunbookError):
+    """A command ended without success; its text says how. Receivers of ``routine_failed`` see it.
+
+    It stands for what has no exception of its own: a program's exit status, a signal, a
+    management command that ended the process.
+    """
+
+
 class StepFailed(RunbookError):
     """A step failed; its text names the step, its origin and what went wrong."""
 

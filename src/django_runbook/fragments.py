@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .commands import (
+    COMMAND_KEYS,
     ORIGIN_KEY,
     ORIGINS_KEY,
     ROUTINE_SETTING,
@@ -49,21 +50,6 @@ RESERVED_SWITCHES = frozenset(
     )
 )
 """Options of ``manage.py routine``, those to come included: no switch can have their names."""
-
-COMMAND_KEYS = frozenset(
-    {
-        "priority",
-        "switches",
-        "pre_hook",
-        "post_hook",
-        "step_id",
-        "run_before",
-        "run_after",
-        "time_limit",
-        "help_text",
-    }
-)
-"""What may be said of any command, besides what it is."""
 
 _STATED_CONTROLS = tuple(name for name in CONTROLS if name != "lock")
 _ROUTINE_KEYS = {"name", "help_text", "commands", "switch_helps", "overrides"}.union(
@@ -146,8 +132,12 @@ class Reader:
             )
             return Fragment(self.source, name, index=self.index)
         places = value.get(ORIGINS_KEY, {})
-        here = self.locate(next(iter(places.values()), None))
-        self._check_keys(name, here, value, _ROUTINE_KEYS | {ORIGINS_KEY}, f"routine {name!r}")
+        # Most of a routine's parts say where they are from; for the rest nobody knows the file.
+        here = self.locate(places.get("commands"))
+        for key in value:
+            origin = self.locate(places.get(str(key), next(iter(places.values()), None)))
+            known = {*_ROUTINE_KEYS, ORIGINS_KEY}
+            self._check_keys(name, origin, {key: value[key]}, known, f"routine {name!r}")
         attributes = [
             Attribute(key, value[key], self.locate(places.get(key)))
             for key in ("help_text", *_STATED_CONTROLS, *HOOKS)
@@ -230,10 +220,15 @@ class Reader:
                 yield declaration
 
     def _declaration(self, routine: str, entry: Any, around: Origin) -> Declaration | None:
+        origin = around
+        if isinstance(entry, Mapping) and entry.get(ORIGIN_KEY) is not None:
+            origin = self.locate(entry[ORIGIN_KEY])
+        if isinstance(entry, Mapping) and MALFORMED_KEY in entry:
+            entry = entry[MALFORMED_KEY]
         if not isinstance(entry, Mapping):
             self._report(
                 routine,
-                around,
+                origin,
                 f"A command of routine {routine!r} must be a dictionary, a ManagementCommand or a "
                 f"SystemCommand, not {_shown(entry)}.",
                 f"Write {{'management': {entry!r}}}."
@@ -241,13 +236,12 @@ class Reader:
                 else 'Write {"management": "migrate"}.',
             )
             return None
-        place = entry.get(ORIGIN_KEY)
-        origin = self.locate(place) if place is not None else around
         found = self._kind_and_argv(routine, entry, origin)
         if found is None:
             return None
         kind, argv = found
-        allowed = {*COMMAND_KEYS, kind, "command", "kind", "result", ORIGIN_KEY}
+        allowed = {*COMMAND_KEYS, "result", ORIGIN_KEY}
+        allowed.update([kind] if kind in entry else ["command", "kind"])
         if kind == ManagementCommand.kind:
             allowed.add("options")
         what = f"{argv[0]!r} in routine {routine!r}"

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .commands import ROUTINE_SETTING, to_symbol
+from .commands import ROUTINE_SETTING, Entry, to_symbol
 
 
 class SettingsFile:
@@ -34,33 +34,54 @@ class SettingsFile:
             return ast.Module([], [])  # frozen or generated settings have no text to read
 
     @cached_property
-    def assigned(self) -> ast.expr | None:
-        """The value that the file's last assignment of the setting gives it, if there is one."""
-        value = None
+    def _assignments(self) -> list[tuple[int, ast.expr]]:
+        """The values that the file assigns to the setting, each with its statement's line."""
+        found = []
         for node in _statements(self._tree.body):
-            if isinstance(node, ast.Assign | ast.AnnAssign):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = {target.id for target in targets if isinstance(target, ast.Name)}
-                value = node.value if ROUTINE_SETTING in names else value
-        return value
+                if ROUTINE_SETTING in {getattr(target, "id", None) for target in targets}:
+                    found.append((node.lineno, node.value))
+        return found
 
-    def line(self, path: Sequence[str | int]) -> int | None:
+    @property
+    def assigns(self) -> bool:
+        """Whether the file assigns the setting at all."""
+        return bool(self._assignments)
+
+    @property
+    def assigns_last(self) -> bool:
+        """Whether it does so after it has included its last component."""
+        included = [
+            node.lineno
+            for statement in self._tree.body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call) and _called(node) == "include"
+        ]
+        return self.assigns and self._assignments[-1][0] > max(included, default=0)
+
+    def line(self, entry: Entry) -> int | None:
         """Return the line of an entry, or of the nearest thing around it that is spelt out.
 
-        :param path: the keys and indices that lead to the entry.
+        :param entry: the entry.
         """
-        node = self.assigned
+        values = [
+            value
+            for line, value in self._assignments
+            if entry.before is None or line < entry.before
+        ]
+        node: ast.expr | None = values[-1] if values else None
         line = None
-        for part in path:
+        for part in entry.path:
             if node is None:
                 break
             line, node = node.lineno, _child(node, part)
         return node.lineno if node is not None else line
 
     def wildcards(self) -> Iterator[str]:
-        """Yield the wildcards that the file's calls of ``include`` are given."""
+        """Yield the wildcards that the file's calls are given, of ``include`` or anything else."""
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.Call) and _called(node) == "include":
+            if isinstance(node, ast.Call):
                 arguments = [part for argument in node.args for part in ast.walk(argument)]
                 texts = [part.value for part in arguments if isinstance(part, ast.Constant)]
                 for text in texts:

@@ -6,7 +6,7 @@ The order in which fragments arrive has no meaning. They are put in the order of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import MappingProxyType
@@ -36,17 +36,20 @@ class Merged:
     problems: list[Problem] = field(default_factory=list)
 
 
-def merge(fragments: Iterable[Fragment]) -> Merged:
+def merge(fragments: Iterable[Fragment], absent: Collection[str] = ()) -> Merged:
     """Bind the fragments of all sources into routines.
 
     :param fragments: what the sources say, in any order.
+    :param absent: names of sources that are there but were not heard, because they are blocked or
+        broken: what overrides their steps is right, and has no effect now.
     """
     by_routine: dict[str, list[Fragment]] = {}
     for fragment in sorted(fragments, key=lambda one: (*one.source.key, one.index)):
         by_routine.setdefault(fragment.routine, []).append(fragment)
     problems: list[Problem] = []
     routines = {
-        name: _Routine(name, parts, problems).merged() for name, parts in sorted(by_routine.items())
+        name: _Routine(name, parts, problems, absent).merged()
+        for name, parts in sorted(by_routine.items())
     }
     problems += _nesting_problems(routines)
     return Merged(MappingProxyType(routines), problems)
@@ -55,10 +58,17 @@ def merge(fragments: Iterable[Fragment]) -> Merged:
 class _Routine:
     """One routine being merged."""
 
-    def __init__(self, name: str, parts: Sequence[Fragment], problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        name: str,
+        parts: Sequence[Fragment],
+        problems: list[Problem],
+        absent: Collection[str],
+    ) -> None:
         self.name = name
         self.parts = parts
         self.problems = problems
+        self.absent = absent
 
     def merged(self) -> MergedRoutine:
         attributes = self._stated("attributes", "{name!r} of routine {routine!r}")
@@ -145,14 +155,19 @@ class _Routine:
         for override in (one for part in self.parts for one in part.overrides):
             positions = found.get(override.ref, ())
             if not positions:
-                self._problem(
-                    Code.OVERRIDES_NOTHING,
-                    f"Routine {self.name!r} has no step {override.ref!r} to override.",
-                    closest(override.ref, found) or "Take the override out.",
-                    override.origin,
-                )
+                self._overrides_nothing(override, found)
             for position in positions:
                 steps[position] = apply(override, steps[position])
+
+    def _overrides_nothing(self, override: Override, known: Iterable[str]) -> None:
+        name = override.ref.partition(":")[0]
+        message = f"Routine {self.name!r} has no step {override.ref!r} to override."
+        if name in self.absent:
+            hint = f"It takes effect again as soon as {name} contributes."
+            self._problem(Code.MATCHES_NOTHING, message, hint, override.origin)
+        else:
+            hint = closest(override.ref, known) or "Install what has the step, or take this out."
+            self._problem(Code.OVERRIDES_NOTHING, message, hint, override.origin)
 
     def _same_commands(self, steps: Iterable[Step]) -> None:
         first: dict[tuple[Any, ...], Step] = {}

@@ -8,23 +8,27 @@ register in silence, and stops loading entry points at the first that is broken.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
 
 from . import hookspecs
-from .contribute import Contribution, as_imported
+from .contribute import Contribution, as_imported, imported_as
 from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
 
 _HOOK = "contribute_routines"
+_SIGNATURE = f"def {_HOOK}(routines)"
 
 
 @dataclass
@@ -35,15 +39,39 @@ class Answer:
     contribution: Contribution = field(default_factory=Contribution)
     problem: Problem | None = None
     same_as: str = ""
-    """The name under which the plugin is registered already, if it is."""
+    """The name under which the plugin is known already, if it is."""
+
+
+class _Pluggy(pluggy.PluginManager):
+    """pluggy's manager, looking at nothing but functions.
+
+    It would look at every name of a module, lazy objects included, which wakes them up: some open
+    a database. Overriding this method is how pluggy lets a project say what an implementation is.
+    """
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
+        found = inspect.getattr_static(plugin, name, None)
+        function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
+        if not issubclass(type(function), FunctionType | MethodType):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 class Manager:
     """Registers plugins one by one and asks each by itself."""
 
     def __init__(self) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager = _Pluggy(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
+        self._claimed: dict[str, str] = {}
+
+    def claim(self, module: str, source: Source) -> None:
+        """Note that a module is an app's, whoever else names it.
+
+        :param module: the dotted path of the app's hook module.
+        :param source: the app.
+        """
+        self._claimed[module] = source.name
 
     def ask_app(self, source: Source, module: str) -> Answer:
         """Import an app's hook module and call its hook.
@@ -51,11 +79,9 @@ class Manager:
         :param source: the app.
         :param module: the dotted path of its hook module.
         """
-        try:
-            plugin = importlib.import_module(module)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-            return Answer(source, problem=_not_loadable(source, f"module {module}", exc, module))
-        return self._ask(source, plugin, source.name)
+        return self._load_and_ask(
+            source, f"module {module}", module, lambda: importlib.import_module(module)
+        )
 
     def ask_distribution(self, source: Source, found: Found) -> Answer:
         """Load a distribution's entry point and call its hook.
@@ -64,81 +90,131 @@ class Manager:
         :param found: the entry point.
         """
         entry_point = found.entry_point
+        module = entry_point.value.partition(":")[0].strip()
+        if module in self._claimed:
+            return Answer(source, same_as=self._claimed[module])
         what = f"entry point {entry_point.name} = {entry_point.value}"
-        try:
-            plugin = entry_point.load()
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-            return Answer(source, problem=_not_loadable(source, what, exc, entry_point.module))
-        return self._ask(source, plugin, found.full_name)
+        return self._load_and_ask(source, what, module, entry_point.load)
 
-    def _ask(self, source: Source, plugin: Any, name: str) -> Answer:
-        if self._manager.is_registered(plugin):
+    def _load_and_ask(
+        self, source: Source, what: str, module: str, load: Callable[[], Any]
+    ) -> Answer:
+        # What a plugin prints must not end up in the document that explains the plan.
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                plugin = load()
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
+                message = f"{_whose(source)}: {what} cannot be loaded: {_described(exc)}"
+                origin = _raised_at(source, exc, module)
+                return Answer(
+                    source, problem=Problem(Code.NOT_LOADABLE, message, _remedy(source), origin)
+                )
+            return self._ask(source, plugin)
+
+    def _ask(self, source: Source, plugin: Any) -> Answer:
+        name = source.name if source.kind == "app" else f"{source.name}:{source.entry_point}"
+        if plugin is not None and self._manager.is_registered(plugin):
             return Answer(source, same_as=self._manager.get_name(plugin) or "")
+        try:
+            hooks = self._register(source, plugin, name)
+        except _BadHook as exc:
+            return Answer(source, problem=exc.problem)
+        answer = Answer(source)
+        for hook in hooks:
+            try:
+                result = hook.function(answer.contribution)
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
+                message = f"{_whose(source)}: its {_HOOK} hook raised {_described(exc)}"
+                origin = _raised_at(source, exc, hook.function.__module__)
+                return Answer(
+                    source, problem=Problem(Code.HOOK_RAISED, message, _remedy(source), origin)
+                )
+            if _is_lazy(result):
+                bad = _BadHook(
+                    source,
+                    plugin,
+                    f"{_HOOK} of {_whose(source)} is a generator or a coroutine.",
+                    "Make it an ordinary function.",
+                    hook.function,
+                )
+                return Answer(source, problem=bad.problem)
+        return answer
+
+    def _register(self, source: Source, plugin: Any, name: str) -> list[pluggy.HookImpl]:
+        """Return a plugin's implementations of the hook, as they stand in its file."""
+        self._check_marks(source, plugin)
         try:
             self._manager.register(plugin, name=name)
         except pluggy.PluginValidationError as exc:
             reason = str(exc).strip().splitlines()[-1]
             message = f"The hook of {_whose(source)} has the wrong arguments: {reason}"
-            return Answer(
-                source, problem=_bad_hook(source, plugin, message, f"def {_HOOK}(routines): ...")
-            )
-        problem = self._wrong(source, plugin)
-        if problem is not None:
-            return Answer(source, problem=problem)
-        answer = Answer(source)
-        for hook in self._implementations(plugin):
-            try:
-                hook.function(*[answer.contribution for _ in hook.argnames])
-            except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
-                module = getattr(hook.function, "__module__", "")
-                return Answer(source, problem=_raised(source, exc, module))
-        return answer
-
-    def _implementations(self, plugin: Any) -> list[pluggy.HookImpl]:
-        """Return a plugin's implementations of the hook, as they stand in its file."""
+            raise _BadHook(source, plugin, message, _SIGNATURE) from exc
         caller = getattr(self._manager.hook, _HOOK)
         own = [hook for hook in caller.get_hookimpls() if hook.plugin is plugin]
-        return sorted(own, key=lambda hook: _first_line(hook.function))
+        return sorted(own, key=lambda hook: _first_line(hook.function) or 0)
 
-    def _wrong(self, source: Source, plugin: Any) -> Problem | None:
-        """Return what is wrong with a plugin's hooks, if anything is."""
-        for caller in self._manager.get_hookcallers(plugin) or ():
-            if not caller.has_spec():
-                known = closest(caller.name, [_HOOK])
-                message = f"{_whose(source)} implements the unknown hook {caller.name!r}."
-                return _bad_hook(source, plugin, message, known or f"The hook is {_HOOK!r}.")
-        hooks = self._implementations(plugin)
-        for hook in hooks:
-            if hook.wrapper or hook.hookwrapper:
+    def _check_marks(self, source: Source, plugin: Any) -> None:
+        """Refuse a plugin whose marked functions are no proper implementations of the hook."""
+        marked = {}
+        for name in dir(plugin):
+            opts = self._manager.parse_hookimpl_opts(plugin, name)
+            if opts is not None:
+                marked[name] = opts
+        for name, opts in marked.items():
+            function = getattr(plugin, name)
+            hook = opts.get("specname") or name
+            if hook != _HOOK:
+                message = f"{_whose(source)} implements the unknown hook {hook!r}."
+                hint = closest(hook, [_HOOK]) or f"The hook is {_HOOK!r}."
+                raise _BadHook(source, plugin, message, hint, function)
+            if opts.get("wrapper") or opts.get("hookwrapper"):
                 message = f"{_whose(source)} implements {_HOOK} as a hook wrapper."
                 hint = "Wrappers are refused: a plugin declares its own steps only."
-                return _bad_hook(source, plugin, message, hint)
-            if inspect.isgeneratorfunction(hook.function) or inspect.iscoroutinefunction(
-                hook.function
-            ):
-                message = f"{_HOOK} of {_whose(source)} is a generator or a coroutine."
-                return _bad_hook(source, plugin, message, "Make it an ordinary function.")
-        if hooks:
-            return None
-        return _without_hook(source, plugin)
+                raise _BadHook(source, plugin, message, hint, function)
+            if list(inspect.signature(function).parameters) != ["routines"]:
+                message = f"The hook of {_whose(source)} has the wrong arguments."
+                raise _BadHook(source, plugin, message, _SIGNATURE, function)
+        if not marked:
+            _check_unmarked(source, plugin)
 
 
-def _without_hook(source: Source, plugin: Any) -> Problem | None:
-    """Return the problem of a plugin that has no hook.
+class _BadHook(Exception):
+    """A plugin does not implement the hook as its contract says."""
+
+    def __init__(
+        self, source: Source, plugin: Any, message: str, hint: str, function: Any = None
+    ) -> None:
+        super().__init__(message)
+        place = _file_of(function if function is not None else plugin)
+        origin = Origin(source, place, _first_line(function) if place else None)
+        self.problem = Problem(Code.BAD_HOOK, message, f"{hint} {_remedy(source)}", origin)
+
+
+def _check_unmarked(source: Source, plugin: Any) -> None:
+    """Refuse a plugin that has no hook.
 
     A distribution names its module for nothing else, so that is always a mistake. An app's module
     ``routines`` may be its own business, unless it has a function that was meant to be the hook.
     """
-    functions = [name for name, value in vars(plugin).items() if inspect.isfunction(value)]
+    own = getattr(plugin, "__dict__", {})
+    functions = [name for name, value in own.items() if issubclass(type(value), FunctionType)]
     meant = difflib.get_close_matches(_HOOK, sorted(functions), n=1, cutoff=0.8)
     if not meant and source.kind == "app":
-        return None
+        return
     if meant:
         message = f"{_whose(source)} defines {meant[0]}(), which is not marked as a hook."
     else:
         message = f"{_whose(source)} has no hook in what its entry point names."
-    hint = f"Write @hookimpl above def {_HOOK}(routines), from django_runbook import hookimpl."
-    return _bad_hook(source, plugin, message, hint)
+    hint = f"Write @hookimpl above {_SIGNATURE}, from django_runbook import hookimpl."
+    raise _BadHook(source, plugin, message, hint, own[meant[0]] if meant else None)
+
+
+def _is_lazy(result: Any) -> bool:
+    """Tell whether a hook has only promised to declare something, and break the promise."""
+    lazy = inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result)
+    if inspect.iscoroutine(result):
+        result.close()  # nobody will await it
+    return lazy
 
 
 def _whose(source: Source) -> str:
@@ -155,27 +231,19 @@ def _remedy(source: Source) -> str:
     )
 
 
-def _not_loadable(source: Source, what: str, exc: BaseException, module: str) -> Problem:
-    message = f"{_whose(source)}: {what} cannot be loaded: {_described(exc)}"
-    return Problem(Code.NOT_LOADABLE, message, _remedy(source), _raised_at(source, exc, module))
-
-
-def _raised(source: Source, exc: BaseException, module: str) -> Problem:
-    message = f"{_whose(source)}: its {_HOOK} hook raised {_described(exc)}"
-    return Problem(Code.HOOK_RAISED, message, _remedy(source), _raised_at(source, exc, module))
-
-
-def _bad_hook(source: Source, plugin: Any, message: str, hint: str) -> Problem:
-    name = str(getattr(plugin, "__name__", type(plugin).__module__))
-    file = str(getattr(plugin, "__file__", None) or "")
-    parts = name.split(".") if PurePath(file).name == "__init__.py" else name.split(".")[:-1]
-    place = "/".join([*parts, PurePath(file).name]) if file else None
-    return Problem(Code.BAD_HOOK, message, f"{hint} {_remedy(source)}", Origin(source, place))
+def _file_of(thing: Any) -> str | None:
+    """Return the file of a module, or of what a module holds, as it is imported."""
+    name = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    module = thing if isinstance(thing, ModuleType) else sys.modules.get(str(name))
+    file = getattr(module, "__file__", None)
+    if module is None or not file:
+        return None
+    return imported_as(module.__name__, file)
 
 
 def _described(exc: BaseException) -> str:
     """Return an exception in one line."""
-    text = " ".join(traceback.format_exception_only(exc)[-1].split())
+    text = " ".join(f"{type(exc).__name__}: {exc}".removesuffix(": ").split())
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -199,6 +267,6 @@ def _below_path(file: str) -> str:
     return path.relative_to(max(roots, key=lambda root: len(root.parts))).as_posix()
 
 
-def _first_line(function: Any) -> int:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return code.co_firstlineno if code is not None else 0
+def _first_line(function: Any) -> int | None:
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return code.co_firstlineno if code is not None else None

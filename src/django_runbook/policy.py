@@ -64,7 +64,9 @@ def read_policy(setting: Any) -> Policy:
 
     def section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
-            wrong(f"{where} must be a dictionary, not {value!r}.", f"Known keys: {known}.")
+            wrong(
+                f"{where} must be a dictionary, not {value!r}.", f"Known keys: {', '.join(known)}."
+            )
             return {}
         for key in value:
             if key not in known:
@@ -83,8 +85,7 @@ def read_policy(setting: Any) -> Policy:
     plugins = section(setting or {}, ("PLUGINS",), _SETTING).get("PLUGINS", {})
     said = section(plugins, ("allow", "block"), f'{_SETTING}["PLUGINS"]')
     allow = said.get("allow", "all")
-    return Policy(
-        None if allow == "all" else listed(allow, f'{_SETTING}["PLUGINS"]["allow"]'),
-        listed(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]'),
-        tuple(problems),
-    )
+    allowed = None if allow == "all" else listed(allow, f'{_SETTING}["PLUGINS"]["allow"]')
+    blocked = listed(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]')
+    # Where it is not known who is trusted, nobody is.
+    return Policy(frozenset() if problems else allowed, blocked, tuple(problems))

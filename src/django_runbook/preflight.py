@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -13,7 +14,7 @@ from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from .fragments import COMMAND_KEYS
+from .commands import COMMAND_KEYS
 from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
 
@@ -59,7 +60,9 @@ def load_command(name: str) -> BaseCommand:
     if isinstance(owner, BaseCommand):
         return owner
     try:
-        return load_command_class(owner, name)
+        # What a module prints when it is imported must not end up in a plan's document.
+        with contextlib.redirect_stdout(sys.stderr):
+            return load_command_class(owner, name)
     except (Exception, SystemExit) as exc:  # the command is another's code: it is named
         raise CommandNotLoadable(
             f"the management command {name!r} of {owner} cannot be loaded: "

@@ -34,9 +34,12 @@ class Registry:
     @cached_property
     def _collected(self) -> _Collected:
         gathered = gather()
-        merged = merge(fragment for each in gathered for fragment in each.fragments)
-        problems = [problem for each in gathered for problem in each.problems]
         searched = [one for each in gathered for one in each.searched]
+        merged = merge(
+            (fragment for each in gathered for fragment in each.fragments),
+            absent={one.source.name for one in searched if one.note},
+        )
+        problems = [problem for each in gathered for problem in each.problems]
         return _Collected(merged, (*problems, *merged.problems), tuple(searched))
 
     @property

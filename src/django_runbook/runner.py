@@ -13,11 +13,19 @@ from typing import IO, Any
 
 from django.core.management import call_command
 
-from .exceptions import ExitEarly, PlanError, StepFailed
+from .exceptions import CommandFailed, ExitEarly, PlanError, StepFailed
 from .model import Code, Plan, Problem, Step
 from .nesting import verbosity_of
 from .preflight import known_options, load_command, missing_programs
 from .signals import routine_failed, routine_finished, routine_started
+
+_OWN_ARGUMENTS = frozenset(
+    {
+        *("signal", "sender", "routine", "failed_command", "exception"),
+        *("early_exit", "last_command"),
+    }
+)
+"""What the signals themselves pass: a switch of one of these names is not passed to receivers."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,8 @@ def run(plan: Plan, context: Context) -> None:
 
 
 def _run(plan: Plan, context: Context) -> None:
-    signal_arguments = {"sender": context.sender, "routine": plan.routine, **context.options}
+    options = {name: value for name, value in context.options.items() if name not in _OWN_ARGUMENTS}
+    signal_arguments = {**options, "sender": context.sender, "routine": plan.routine}
     routine_started.send(**signal_arguments)
     last = None
     early = False
@@ -107,10 +116,6 @@ def _run_step(step: Step, context: Context) -> None:
         _run_system(step, context)
 
 
-class _Failed(Exception):
-    """A step did not succeed; its text says how."""
-
-
 def _run_management(step: Step, context: Context) -> None:
     declared = step.declaration
     name, *arguments = declared.argv
@@ -131,7 +136,7 @@ def _run_management(step: Step, context: Context) -> None:
     except SystemExit as exc:
         if exc.code not in (None, 0):
             status = f"status {exc.code}" if isinstance(exc.code, int) else str(exc.code)
-            raise _Failed(f"it ended the process with {status}") from exc
+            raise CommandFailed(f"it ended the process with {status}") from exc
     if name == "makemigrations":
         importlib.invalidate_caches()  # migrate must see the files it has just written
 
@@ -144,7 +149,7 @@ def _run_system(step: Step, context: Context) -> None:
     name, *arguments = step.declaration.argv
     program = shutil.which(name)
     if program is None:
-        raise _Failed(f"there is no program {name!r} on PATH")
+        raise CommandFailed(f"there is no program {name!r} on PATH")
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -159,14 +164,14 @@ def _run_system(step: Step, context: Context) -> None:
             check=False,
         )
     except OSError as exc:
-        raise _Failed(f"{program} cannot be run: {exc.strerror or exc}") from exc
+        raise CommandFailed(f"{program} cannot be run: {exc.strerror or exc}") from exc
     for stream, text in ((context.stdout, done.stdout), (context.stderr, done.stderr)):
         if stream is not None:
             stream.write(text)
     if done.returncode < 0:
-        raise _Failed(f"it was killed by {_signal_name(-done.returncode)}")
+        raise CommandFailed(f"it was killed by {_signal_name(-done.returncode)}")
     if done.returncode:
-        raise _Failed(f"it ended with exit status {done.returncode}")
+        raise CommandFailed(f"it ended with exit status {done.returncode}")
 
 
 def _signal_name(number: int) -> str:
@@ -179,7 +184,7 @@ def _signal_name(number: int) -> str:
 def _failure(plan: Plan, index: int, exc: Exception) -> StepFailed:
     """Return the error that names the step, whose it is, and what was not run because of it."""
     step = plan.steps[index]
-    if isinstance(exc, _Failed | StepFailed):
+    if isinstance(exc, CommandFailed | StepFailed):
         what = str(exc)
     else:
         what = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__

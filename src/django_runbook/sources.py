@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.utils.module_loading import module_has_submodule
 
-from .commands import ORIGIN_KEY, ROUTINE_SETTING, Place
+from .commands import ORIGIN_KEY, ROUTINE_SETTING, Entry, Place
 from .contribute import Contribution, contributed
 from .declarations import combine
 from .distributions import HOOK_GROUP, entry_points
@@ -89,7 +91,7 @@ class SettingsFiles:
     def __init__(self) -> None:
         name = str(getattr(settings, "SETTINGS_MODULE", None) or "")
         self._namespace: Mapping[str, Any] = vars(sys.modules[name]) if name in sys.modules else {}
-        self.path = self._namespace.get("__file__")
+        self.path: str | None = self._namespace.get("__file__")
         self._root = Path(self.path).parents[_depth(name, self.path)] if self.path else None
         self._literals: dict[str, SettingsFile] = {}
         self.declared: Any = self._declared()
@@ -127,8 +129,29 @@ class SettingsFiles:
             return Origin(SETTINGS)
         file, line = place
         if not isinstance(line, int):
+            file = self._spelt_out_in(file, line)
             line = self.literal(file).line(line) or 0
         return Origin(SETTINGS, self.relative(file), line or None)
+
+    def _spelt_out_in(self, file: str, entry: Entry) -> str:
+        """Return the file whose literal holds an entry: ``from .base import *`` takes it over."""
+        if entry.path and not self.literal(file).assigns:
+            for base in self._bases:
+                if self.literal(base).line(entry):
+                    return base
+        return file
+
+    @cached_property
+    def _bases(self) -> list[str]:
+        """The files of the other modules that have the setting, as base settings do."""
+        modules = [
+            (name, vars(module).get("__file__"))
+            for name, module in dict[str, object](sys.modules).items()
+            if isinstance(module, ModuleType)  # not everything that calls itself one is one
+            and ROUTINE_SETTING in vars(module)
+            and vars(module) is not self._namespace
+        ]
+        return [file for _, file in sorted(modules) if file]
 
     def literal(self, file: str) -> SettingsFile:
         """Return a settings file's literal, read once.
@@ -171,14 +194,12 @@ class SettingsFiles:
         return combine(merged, declared, file)
 
     def _assigned_in(self) -> str | None:
-        """Return the last file that assigns the setting, as far as its source tells."""
-        files: list[str] = [*([self.path] if self.path else []), *self.included]
-        if MERGED_KEY in self._namespace:
-            files = files[:1]
-        for file in reversed(files):
-            if self.literal(file).assigned is not None:
-                return file
-        return None
+        """Return the file that assigns the setting last, as far as its source tells."""
+        own = [self.path] if self.path is not None else []
+        if MERGED_KEY in self._namespace or any(self.literal(one).assigns_last for one in own):
+            return self.path
+        files = [*reversed(self.included), *own, *self._bases]
+        return next((file for file in files if self.literal(file).assigns), None)
 
 
 def _depth(module: str, path: str) -> int:
@@ -199,6 +220,7 @@ def from_apps(manager: Manager, policy: Policy) -> Gathered:
     gathered = Gathered()
     for index, config in enumerate(apps.get_app_configs()):
         source = Source("app", config.label, index)
+        manager.claim(f"{config.name}.{_HOOK_MODULE}", source)
         if policy.blocks(source):
             gathered.searched.append(Searched(source, "blocked"))
             continue
@@ -273,6 +295,7 @@ def unknown_plugins(policy: Policy, searched: Sequence[Searched]) -> list[Proble
     """
     sources = [one.source for one in searched if one.source.kind != "settings"]
     known = {source.name for source in sources}
+    known |= {f"{one.name}:{one.entry_point}" for one in sources if one.entry_point}
     return [
         Problem(
             Code.UNKNOWN_PLUGIN,

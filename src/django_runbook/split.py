@@ -18,7 +18,7 @@ from split_settings import tools
 from split_settings.tools import optional
 
 from .commands import ROUTINE_SETTING
-from .declarations import combine
+from .declarations import combine, place_additions
 from .distributions import SETTINGS_GROUP, entry_points, normalised
 from .exceptions import SettingsError
 from .model import closest
@@ -46,8 +46,10 @@ def include(*args: str, scope: dict[str, Any] | None = None) -> None:
     :raises OSError: if a component that is not optional is missing.
     :raises SettingsError: if a component is not valid Python.
     """
-    scope = scope or sys._getframe(1).f_globals
-    absorb(scope, scope.get("__included_file__", scope.get("__file__")))
+    caller = sys._getframe(1)
+    scope = scope or caller.f_globals
+    line = caller.f_lineno if caller.f_globals is scope else None
+    absorb(scope, scope.get("__included_file__", scope.get("__file__")), line)
     for arg in args:
         # split_settings knows what an empty or a missing component means, so it is asked.
         for path in _expand(arg, scope) or [arg]:
@@ -80,17 +82,21 @@ def _include_one(path: str, scope: dict[str, Any]) -> None:
         absorb(scope, fresh[0])
 
 
-def absorb(scope: dict[str, Any], file: str | None) -> None:
+def absorb(scope: dict[str, Any], file: str | None, before: int | None = None) -> None:
     """Merge a ``DJANGO_ROUTINES`` that was assigned since the last look at this namespace.
 
     :param scope: the settings namespace.
     :param file: the file that has assigned it.
+    :param before: the line that the file has reached, if it is not at its end.
     """
     current = scope.get(ROUTINE_SETTING)
     merged = scope.get(MERGED_KEY)
-    if current is None or (current is merged and merged is not None):
+    if current is None:
         return
-    scope[ROUTINE_SETTING] = scope[MERGED_KEY] = combine(merged or {}, current, file)
+    if merged is None or current is not merged:
+        scope[ROUTINE_SETTING] = scope[MERGED_KEY] = combine(merged or {}, current, file, before)
+    elif file is not None:
+        place_additions(merged, file)
 
 
 def plugin_settings(distribution: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ moment, made through django-typer's public ``group`` and ``command``.
 from __future__ import annotations
 
 import inspect
+import keyword
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -42,8 +43,8 @@ _OWN = "routine_"
 """Set before the name of a parameter that the command has, too, as --explain: django-typer would
 give the routine's parameter the value of the command's."""
 
-_SWITCH = "switch_"
-"""Set before the name of a switch's parameter, which would else clash with ours or Python's."""
+# A routine and a switch may be written with "_" as well as with "-", as anywhere else.
+_EITHER_SPELLING = {"token_normalize_func": lambda token: token.replace("_", "-")}
 
 
 class Format(StrEnum):
@@ -116,7 +117,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         instance.registry = registry
         return instance
 
-    @initialize(cls=RoutinesGroup, invoke_without_command=True)
+    @initialize(cls=RoutinesGroup, invoke_without_command=True, context_settings=_EITHER_SPELLING)
     def init(
         self,
         ctx: typer.Context,
@@ -145,7 +146,6 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         self.explaining = explain
         self.format = format
         self.verbosity = verbosity
-        self.options = dict(ctx.params)
         if ctx.invoked_subcommand is not None:
             return
         if not explain:
@@ -160,13 +160,14 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         :param ctx: the context of the routine's group.
         :param given: the values of its options.
         """
-        self.options |= given
-        active = [name for name in routine.switches if given.get(f"{_SWITCH}{name}")]
+        switches = {name: given[_parameter(name)] for name in routine.switches}
+        self.options = {"verbosity": self.verbosity, "all": given["all"], **switches}
+        active = [name for name, on in switches.items() if on]
         explaining = self.explaining or given[f"{_OWN}explain"]
         form = given[f"{_OWN}format"] or self.format
         if form is not None and not explaining:
             self._wrong_usage("--format goes with --explain.")
-        plan = self.registry.plan(routine.name, active, everything=given[f"{_OWN}all"])
+        plan = self.registry.plan(routine.name, active, everything=given["all"])
         if ctx.invoked_subcommand is not None:
             self.plan = plan
         elif explaining:
@@ -184,13 +185,16 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         """Say that there is no such routine, and what is wrong with the declarations.
 
         :param name: what was asked for.
-        :raises UnknownRoutine: always.
+        :raises UnknownRoutine: if nothing is wrong with the declarations.
+        :raises PlanError: if something is.
         """
         try:
             self.registry.routine(name)
         except UnknownRoutine as exc:
             errors = [one for one in self.registry.problems if one.level == "error"]
-            raise UnknownRoutine(_with_problems(str(exc), errors)) from None
+            if errors:  # one of them may be why there is no such routine
+                raise PlanError(str(exc), errors) from None
+            raise
         raise AssertionError(name)  # a routine that the registry knows has a group
 
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -308,9 +312,15 @@ def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
             help=help_text,
             short_help=help_text.partition("\n")[0],
             invoke_without_command=True,
+            context_settings=_EITHER_SPELLING,
         )(_callback(routine))
         group.command(name="list", help=_("List the commands that would run."))(_list_callback())
     return Bound
+
+
+def _parameter(switch: str) -> str:
+    """Return the name of a switch's parameter, which may not be a keyword or one of ours."""
+    return f"{switch}_" if keyword.iskeyword(switch) or switch in ("self", "ctx") else switch
 
 
 def _callback(routine: MergedRoutine) -> Callable[..., None]:
@@ -322,19 +332,19 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
     options: list[tuple[str, Any, Any]] = [
         (f"{_OWN}explain", Annotated[bool, _EXPLAIN], False),
         (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
-        (f"{_OWN}all", Annotated[bool, _ALL], False),
+        ("all", Annotated[bool, _ALL], False),
     ]
     for name in routine.switches:
         help_text = escape(str(routine.switch_helps.get(name, "")))
         option = typer.Option(to_option(name), help=help_text, rich_help_panel=str(_("Switches")))
-        options.append((f"{_SWITCH}{name}", Annotated[bool, option], False))
-    keyword = inspect.Parameter.KEYWORD_ONLY
+        options.append((_parameter(name), Annotated[bool, option], False))
+    only_by_name = inspect.Parameter.KEYWORD_ONLY
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
         inspect.Parameter("self", positional),
         inspect.Parameter("ctx", positional, annotation=typer.Context),
         *(
-            inspect.Parameter(name, keyword, default=default, annotation=annotation)
+            inspect.Parameter(name, only_by_name, default=default, annotation=annotation)
             for name, annotation, default in options
         ),
     ]
