@@ -245,8 +245,15 @@ class Routine:
 
     def __post_init__(self) -> None:
         self.place = _caller()
-        self.name = to_symbol(self.name)
-        self.switch_helps = {to_symbol(name): text for name, text in self.switch_helps.items()}
+        # What is no name or no dictionary is kept, to be reported with all other mistakes.
+        if isinstance(self.name, str):
+            self.name = to_symbol(self.name)
+        helps: Any = self.switch_helps
+        if isinstance(helps, dict):
+            self.switch_helps = {
+                to_symbol(name) if isinstance(name, str) else name: text
+                for name, text in helps.items()
+            }
 
     def __len__(self) -> int:
         return len(self.commands)

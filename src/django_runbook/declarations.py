@@ -157,7 +157,9 @@ def spelt_out(obj: Routine | Command) -> Raw:
     if isinstance(obj, Routine):
         origins: dict[str, Place | None] = dict.fromkeys(given, obj.place)
         origins.update((f"--{switch}", obj.place) for switch in obj.switch_helps)
-        commands = [stamped(cmd, None) for cmd in obj.commands]
+        commands = obj.commands
+        if isinstance(commands, list | tuple):
+            commands = [stamped(cmd, None) for cmd in commands]
         return {**given, "commands": commands, ORIGINS_KEY: origins}
     return {obj.kind: obj.command, **given}
 
@@ -365,13 +367,17 @@ def combine(earlier: Any, later: Any, file: str | None, before: int | None = Non
         if said is value and said is not None:
             continue
         addition = _placed(name, value, file, before)
+        if said is None:
+            combined[symbol] = addition
+            continue
+        addition = spelt_out(addition) if isinstance(addition, Routine) else addition
         known = spelt_out(said) if isinstance(said, Routine) else said
         if isinstance(known, dict) and isinstance(addition, dict):
             combined[symbol] = _combined_routine(known, addition, value)
-        elif known is None or not isinstance(known, dict):
-            combined[symbol] = addition
         else:
-            combined[symbol] = {**known, MALFORMED_KEY: addition}
+            wrong = known if isinstance(addition, dict) else addition
+            right = addition if isinstance(addition, dict) else known
+            combined[symbol] = {**right, MALFORMED_KEY: wrong} if isinstance(right, dict) else wrong
     return combined
 
 
@@ -428,8 +434,6 @@ def _fresh(
 
 def _placed(name: Any, value: Any, file: str | None, before: int | None) -> Any:
     """Return a copy of an assigned routine in which every part says where it was declared."""
-    if isinstance(value, Routine):
-        return spelt_out(value)
     if not isinstance(value, dict) or file is None:
         return value
 

@@ -82,7 +82,7 @@ class Reader:
 
     :param source: whose they are.
     :param locate: turns the place that a declaration carries into an origin.
-    :param index: orders the declarations of a source that has several.
+    :param index: the index of the first fragment: those of one source are in this order.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Reader:
         if not isinstance(raw, Mapping):
             raw = {MALFORMED_KEY: raw}
         fragments = []
-        for name, value in raw.items():
+        for index, (name, value) in enumerate(raw.items(), self.index):
             if name == MALFORMED_KEY:
                 self._report(
                     None,
@@ -117,10 +117,10 @@ class Reader:
                     "Use letters, digits, - and _, starting with a letter.",
                 )
             else:
-                fragments.append(self._routine(to_symbol(name), value))
+                fragments.append(self._routine(to_symbol(name), value, index))
         return fragments
 
-    def _routine(self, name: str, value: Any) -> Fragment:
+    def _routine(self, name: str, value: Any, index: int) -> Fragment:
         if isinstance(value, Routine):
             value = spelt_out(value)
         if not isinstance(value, Mapping):
@@ -130,7 +130,7 @@ class Reader:
                 f"Routine {name!r} must be a dictionary or a Routine, not {_shown(value)}.",
                 'Write {"commands": [{"management": "migrate"}]}.',
             )
-            return Fragment(self.source, name, index=self.index)
+            return Fragment(self.source, name, index=index)
         places = value.get(ORIGINS_KEY, {})
         # Most of a routine's parts say where they are from; for the rest nobody knows the file.
         here = self.locate(places.get("commands"))
@@ -151,7 +151,7 @@ class Reader:
             tuple(attributes),
             tuple(self._switch_helps(name, value.get("switch_helps"), places)),
             tuple(self._overrides(name, value.get("overrides"), here)),
-            self.index,
+            index,
         )
 
     def _attribute_is_right(self, routine: str, key: str, value: Any, origin: Origin) -> bool:
@@ -306,7 +306,9 @@ class Reader:
                     routine, origin, f"An argument of {what}", "a string, a number or a path", part
                 )
                 return None
-        argv = tuple(map(str, parts))
+        argv = tuple(
+            os.fsdecode(part) if isinstance(part, os.PathLike) else str(part) for part in parts
+        )
         if not argv[0].strip():
             self._wrong_type(routine, origin, what, wanted, written)
             return None
@@ -367,9 +369,12 @@ class Reader:
 
     def _override(self, routine: str, ref: Any, changes: Any, around: Origin) -> Override | None:
         what = f"the override of {ref!r} in routine {routine!r}"
-        if not isinstance(ref, str) or not isinstance(changes, Mapping):
+        if not isinstance(ref, str):
+            self._wrong_type(routine, around, "What is overridden", "a step id", ref)
+            return None
+        if not isinstance(changes, Mapping):
             hint = 'Write {"shop:warm_catalogue": {"priority": 90}}.'
-            self._wrong_type(routine, around, what, "a dictionary by step id", changes, hint)
+            self._wrong_type(routine, around, what, "a dictionary of changes", changes, hint)
             return None
         place = changes.get(ORIGIN_KEY)
         origin = self.locate(place) if place is not None else around
@@ -426,7 +431,9 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    )
 
 
 def _is_names(value: Any) -> bool:

@@ -157,7 +157,16 @@ class _Routine:
             if not positions:
                 self._overrides_nothing(override, found)
             for position in positions:
-                steps[position] = apply(override, steps[position])
+                step = steps[position]
+                if "options" in override.changes and step.declaration.kind == "system":
+                    self._problem(
+                        Code.MALFORMED,
+                        f"{step.id} in routine {self.name!r} is a system command, which has no "
+                        "named options to override.",
+                        "Take 'options' out of the override.",
+                        override.origin,
+                    )
+                steps[position] = apply(override, step)
 
     def _overrides_nothing(self, override: Override, known: Iterable[str]) -> None:
         name = override.ref.partition(":")[0]

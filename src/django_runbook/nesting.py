@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from .commands import to_option, to_symbol
 from .model import Declaration, MergedRoutine, closest
@@ -69,37 +71,30 @@ def verbosity_of(declaration: Declaration) -> int | None:
     return _read(declaration).verbosity
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reads what ``manage.py routine`` would read, and raises where that would exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise NestingError(f"{message[0].upper()}{message[1:]}.")
+
+
 def _read(declaration: Declaration) -> Invocation:
-    words = list(declaration.argv[1:])
-    name = None
-    switches: list[str] = []
-    everything = False
-    verbosity = None
-    while words:
-        word = words.pop(0)
-        option, equals, value = word.partition("=")
-        if option in ("--verbosity", "-v"):
-            verbosity = _verbosity(value if equals else words.pop(0) if words else "")
-        elif word.startswith("-"):
-            everything = everything or word == "--all"
-            switches += [] if word == "--all" else [to_symbol(word)]
-        elif name is None:
-            name = to_symbol(word)
-        else:
-            raise NestingError(f"{word!r} has no meaning after a nested routine's name.")
-    if name is None:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("routine", nargs="?")
+    parser.add_argument("--verbosity", "-v", type=int)
+    parser.add_argument("--all", action="store_true")
+    named, rest = parser.parse_known_args(declaration.argv[1:])
+    options = dict(declaration.options)
+    verbosity = options.pop("verbosity", named.verbosity)
+    everything = bool(options.pop("all", named.all))
+    if named.routine is None:
         raise NestingError("It names no routine.")
-    for key, given in declaration.options.items():
-        if key == "verbosity":
-            verbosity = _verbosity(str(given))
-        elif key == "all":
-            everything = everything or bool(given)
-        elif given:
-            switches.append(to_symbol(key))
-    return Invocation(name, tuple(switches), everything, verbosity)
-
-
-def _verbosity(value: str) -> int:
-    if value not in ("0", "1", "2", "3"):
-        raise NestingError(f"--verbosity must be 0, 1, 2 or 3, not {value!r}.")
-    return int(value)
+    for word in rest:
+        if not word.startswith("-"):
+            raise NestingError(f"{word!r} has no meaning after a nested routine's name.")
+    if verbosity not in (None, 0, 1, 2, 3):
+        raise NestingError(f"The verbosity must be 0, 1, 2 or 3, not {verbosity!r}.")
+    switches = [*rest, *(name for name, given in options.items() if given)]
+    return Invocation(
+        to_symbol(named.routine), tuple(map(to_symbol, switches)), everything, verbosity
+    )

@@ -113,12 +113,12 @@ def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
                 pair = (index, target) if constraint.relation == "run_before" else (target, index)
                 edges.append(_Edge(*pair, constraint))
             if not targets:
-                hint = closest(constraint.ref, {*found, *ids})
+                hint = closest(constraint.ref, {*found, *ids} - {constraint.ref})
                 problems.append(
                     Problem(
                         Code.MATCHES_NOTHING,
-                        f"{step.id} in routine {routine.name!r} has "
-                        f"{constraint.relation}=[{constraint.ref!r}], which no step is called.",
+                        f"{step.id} in routine {routine.name!r} has {constraint.relation}="
+                        f"[{constraint.ref!r}], which no other step is called.",
                         f"It orders nothing. {hint or 'Take it out if it is not needed.'}",
                         constraint.origin,
                         routine.name,
@@ -148,14 +148,12 @@ class _Graph:
         steps = self.steps
         positions = self._sorted(lambda index: (keys[index], steps[index].base))
         result = []
-        latest: tuple[SortKey, SortKey] | None = None
+        latest: SortKey | None = None
         for index in positions:
             step = steps[index]
-            stand = (keys[index], step.base)
-            reason = self._reason(
-                index, moved_by.get(index), waited=bool(latest and stand < latest)
-            )
-            latest = stand if latest is None else max(latest, stand)
+            waited = latest is not None and keys[index] < latest
+            latest = keys[index] if latest is None else max(latest, keys[index])
+            reason = self._reason(index, moved_by.get(index), waited=waited)
             result.append(replace(step, effective_priority=keys[index][0], reason=reason))
         return result
 
@@ -242,9 +240,14 @@ class _Graph:
                 path = [came_by[start]]
                 while path[-1].before != start:
                     path.append(came_by[path[-1].before])
-                return path[::-1]
+                return self._from_smallest(path[::-1])
             frontier = reached
         return []
+
+    def _from_smallest(self, circle: list[_Edge]) -> list[_Edge]:
+        """Return a circle told from the smallest id on it."""
+        first = min(range(len(circle)), key=lambda at: self.steps[circle[at].before].id)
+        return [*circle[first:], *circle[:first]]
 
 
 def _cycle_problem(routine: MergedRoutine, circle: Sequence[_Edge]) -> Problem:

@@ -28,7 +28,7 @@ from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
 
 _HOOK = "contribute_routines"
-_SIGNATURE = f"def {_HOOK}(routines)"
+_SIGNATURE = f"def {_HOOK}(routines): ..."
 
 
 @dataclass
@@ -51,8 +51,10 @@ class _Pluggy(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
         found = inspect.getattr_static(plugin, name, None)
-        function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
-        if not issubclass(type(function), FunctionType | MethodType):
+        # type() and not isinstance(), which would ask a lazy object for its class.
+        if issubclass(type(found), staticmethod | classmethod):
+            found = found.__func__
+        if not issubclass(type(found), FunctionType | MethodType):
             return None
         return super().parse_hookimpl_opts(plugin, name)
 
@@ -205,7 +207,7 @@ def _check_unmarked(source: Source, plugin: Any) -> None:
         message = f"{_whose(source)} defines {meant[0]}(), which is not marked as a hook."
     else:
         message = f"{_whose(source)} has no hook in what its entry point names."
-    hint = f"Write @hookimpl above {_SIGNATURE}, from django_runbook import hookimpl."
+    hint = f"Write @hookimpl above def {_HOOK}(routines), from django_runbook import hookimpl."
     raise _BadHook(source, plugin, message, hint, own[meant[0]] if meant else None)
 
 

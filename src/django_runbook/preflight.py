@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import shutil
 import sys
@@ -62,7 +63,8 @@ def load_command(name: str) -> BaseCommand:
     try:
         # What a module prints when it is imported must not end up in a plan's document.
         with contextlib.redirect_stdout(sys.stderr):
-            return load_command_class(owner, name)
+            importlib.import_module(f"{owner}.management.commands.{name}")
+        return load_command_class(owner, name)
     except (Exception, SystemExit) as exc:  # the command is another's code: it is named
         raise CommandNotLoadable(
             f"the management command {name!r} of {owner} cannot be loaded: "

@@ -52,8 +52,7 @@ class Gathered:
             file, line = place
             return Origin(source, contribution.files.get(file), _int(line))
 
-        index = sum(fragment.source == source for fragment in self.fragments[-1:])
-        reader = Reader(source, locate, index)
+        reader = Reader(source, locate, len(self.fragments))
         self.fragments += reader.read(contribution.declared)
         self.problems += reader.problems
 
