@@ -30,5 +30,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("examples")
     folder = Path(__file__).parents[1] / "plugins_example"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
-    subprocess.run([*pip, str(folder / "shop"), str(folder / "acme-cdn")], check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    subprocess.run(
+        [*pip, str(folder / "shop"), str(folder / "acme-cdn")], check=True, env=environment
+    )
     return target

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from .canonical import jsonable
 from .commands import to_option
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
 
@@ -89,7 +89,7 @@ def _what_runs(plan: Plan) -> dict[str, Any]:
 
 
 def _dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json.dumps(document, indent=2)  # ASCII, which every locale can print
 
 
 def _document(plan: Plan) -> dict[str, Any]:
@@ -175,36 +175,6 @@ def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
         )
         document["steps"] += steps
     return list(documents.values())
-
-
-def jsonable(value: Any) -> Any:  # noqa: PLR0911 - a table of types reads best as one
-    """Return what JSON can hold, in a form that is the same in every process.
-
-    :param value: anything that a declaration holds.
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(one) for one in value]
-    if isinstance(value, set | frozenset):
-        return sorted((jsonable(one) for one in value), key=repr)
-    if isinstance(value, os.PathLike):
-        return str(value)
-    if callable(value) and hasattr(value, "__qualname__"):
-        return _path(value)
-    return str(value) if _has_text(value) else f"<{_path(type(value))}>"
-
-
-def _path(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
-
-
-def _has_text(value: Any) -> bool:
-    """Tell whether an object has a text of its own: the default one is an address in memory."""
-    own = {name for base in type(value).__mro__[:-1] for name in vars(base)}
-    return not own.isdisjoint(("__str__", "__repr__"))
 
 
 def _one_line(text: object) -> str:

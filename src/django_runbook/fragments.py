@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from .canonical import shown
 from .commands import (
     COMMAND_KEYS,
     ORIGIN_KEY,
@@ -106,14 +107,14 @@ class Reader:
                 self._report(
                     None,
                     self.locate(None),
-                    f"{ROUTINE_SETTING} must be a dictionary of routines, not {_shown(value)}.",
+                    f"{ROUTINE_SETTING} must be a dictionary of routines, not {shown(value)}.",
                     'Write {"deploy": {"commands": [...]}}.',
                 )
             elif not isinstance(name, str) or not _NAME.fullmatch(to_symbol(name)):
                 self._report(
                     None,
                     self.locate(None),
-                    f"{_shown(name)} cannot be the name of a routine.",
+                    f"{shown(name)} cannot be the name of a routine.",
                     "Use letters, digits, - and _, starting with a letter.",
                 )
             else:
@@ -127,7 +128,7 @@ class Reader:
             self._report(
                 name,
                 self.locate(None),
-                f"Routine {name!r} must be a dictionary or a Routine, not {_shown(value)}.",
+                f"Routine {name!r} must be a dictionary or a Routine, not {shown(value)}.",
                 'Write {"commands": [{"management": "migrate"}]}.',
             )
             return Fragment(self.source, name, index=index)
@@ -191,7 +192,7 @@ class Reader:
             self._report(
                 routine,
                 origin,
-                f"{_shown(switch)} cannot be the name of a switch of routine {routine!r}.",
+                f"{shown(switch)} cannot be the name of a switch of routine {routine!r}.",
                 "Use letters, digits, - and _, starting with a letter.",
             )
             return False
@@ -230,7 +231,7 @@ class Reader:
                 routine,
                 origin,
                 f"A command of routine {routine!r} must be a dictionary, a ManagementCommand or a "
-                f"SystemCommand, not {_shown(entry)}.",
+                f"SystemCommand, not {shown(entry)}.",
                 f"Write {{'management': {entry!r}}}."
                 if isinstance(entry, str)
                 else 'Write {"management": "migrate"}.',
@@ -267,7 +268,7 @@ class Reader:
         if not kinds and "command" in entry:
             kind = entry.get("kind", ManagementCommand.kind)
             if kind not in (ManagementCommand.kind, SystemCommand.kind):
-                message = f"A command of routine {routine!r} has the unknown kind {_shown(kind)}."
+                message = f"A command of routine {routine!r} has the unknown kind {shown(kind)}."
                 hint = closest(str(kind), (ManagementCommand.kind, SystemCommand.kind))
                 self._report(routine, origin, message, hint or "Use 'management' or 'system'.")
                 return None
@@ -392,14 +393,14 @@ class Reader:
     ) -> None:
         for key, value in entry.items():
             if key == MALFORMED_KEY:
-                message = f"Routine {routine!r} was given as {_shown(value)} before."
+                message = f"Routine {routine!r} was given as {shown(value)} before."
                 self._report(routine, origin, message, "Make it a dictionary or a Routine.")
             elif key not in allowed:
                 known = sorted(name for name in allowed if name not in _NOT_OFFERED)
                 self._report(
                     routine,
                     origin,
-                    f"Unknown key {_shown(key)} for {what}.",
+                    f"Unknown key {shown(key)} for {what}.",
                     closest(str(key), known) or f"Known are {', '.join(known)}.",
                 )
 
@@ -412,7 +413,7 @@ class Reader:
         value: Any,
         hint: str = "",
     ) -> None:
-        message = f"{what} must be {wanted}, not {_shown(value)}."
+        message = f"{what} must be {wanted}, not {shown(value)}."
         self._report(routine, origin, message[0].upper() + message[1:], hint or f"Give {wanted}.")
 
     def _report(
@@ -454,14 +455,3 @@ def _in_order(names: Iterable[str]) -> Iterable[str]:
 def _listed(value: Any) -> str:
     """Return the remedy for a lone string where a list is wanted."""
     return f"Write [{value!r}]." if isinstance(value, str) else ""
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a message shows it: short, and the same in every process."""
-    if isinstance(value, str | int | float | bool | None):
-        text = repr(value)
-    elif isinstance(value, list | tuple | dict | set):
-        text = f"a {type(value).__name__}"
-    else:
-        text = f"an object of type {type(value).__name__}"
-    return text if len(text) <= 80 else text[:77] + "..."

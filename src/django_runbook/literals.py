@@ -86,7 +86,7 @@ class SettingsFile:
                 texts = [part.value for part in arguments if isinstance(part, ast.Constant)]
                 for text in texts:
                     if isinstance(text, str) and glob.has_magic(text):
-                        yield os.path.join(os.path.dirname(self.path), text)
+                        yield os.path.join(glob.escape(os.path.dirname(self.path)), text)
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

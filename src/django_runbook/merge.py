@@ -12,6 +12,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
+from .canonical import jsonable
 from .model import (
     Attribute,
     Change,
@@ -184,8 +185,8 @@ class _Routine:
             if step.disabled_by is not None:
                 continue
             declared = step.declaration
-            options = sorted((key, repr(value)) for key, value in declared.options.items())
-            other = first.setdefault((declared.kind, declared.argv, tuple(options)), step)
+            options = repr(sorted(jsonable(declared.options).items()))
+            other = first.setdefault((declared.kind, declared.argv, options), step)
             if other.origin.source != step.origin.source:
                 self._problem(
                     Code.SAME_COMMAND,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .canonical import shown
 from .distributions import normalised
 from .model import SETTINGS, Code, Origin, Problem, Source, closest
 
@@ -65,13 +66,14 @@ def read_policy(setting: Any) -> Policy:
     def section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
             wrong(
-                f"{where} must be a dictionary, not {value!r}.", f"Known keys: {', '.join(known)}."
+                f"{where} must be a dictionary, not {shown(value)}.",
+                f"Known keys: {', '.join(known)}.",
             )
             return {}
         for key in value:
             if key not in known:
                 hint = closest(str(key), known) or f"Known keys: {', '.join(known)}."
-                wrong(f"{where} has the unknown key {key!r}.", hint)
+                wrong(f"{where} has the unknown key {shown(key)}.", hint)
         return value
 
     def listed(value: Any, where: str) -> frozenset[str]:
@@ -79,7 +81,7 @@ def read_policy(setting: Any) -> Policy:
             isinstance(name, str) for name in value
         ):
             return frozenset(value)
-        wrong(f"{where} must be a list of names, not {value!r}.", 'Write ["acme-cdn"].')
+        wrong(f"{where} must be a list of names, not {shown(value)}.", 'Write ["acme-cdn"].')
         return frozenset()
 
     plugins = section(setting or {}, ("PLUGINS",), _SETTING).get("PLUGINS", {})

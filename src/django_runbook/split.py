@@ -61,7 +61,7 @@ def _expand(arg: str, scope: dict[str, Any]) -> list[str]:
     if not arg:
         return []
     including = scope.get("__included_file__", scope["__file__"].rstrip("c"))
-    pattern = os.path.join(os.path.dirname(including), arg)
+    pattern = os.path.join(glob.escape(os.path.dirname(including)), arg)
     return [glob.escape(path) for path in sorted(glob.glob(pattern))]
 
 
