@@ -41,6 +41,14 @@ def _key(key: Any) -> str:
     return key if isinstance(key, str) else str(jsonable(key))
 
 
+def printable(text: str) -> str:
+    """Return a text without anything that a terminal would act upon, such characters escaped.
+
+    :param text: one line.
+    """
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def shown(value: Any) -> str:
     """Return a value as a message shows it: short, and on one line.
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from .canonical import jsonable
+from .canonical import jsonable, printable
 from .commands import to_option
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
 
@@ -179,8 +179,7 @@ def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
 
 def _one_line(text: object) -> str:
     """Return a text on one line, without anything that a terminal would act upon."""
-    line = " ".join(str(text).split())
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+    return printable(" ".join(str(text).split()))
 
 
 def shown_command(step: Step) -> str:
@@ -254,8 +253,11 @@ def _left_out_rows(plan: Plan, indent: str = "") -> Iterator[tuple[str, ...]]:
 
 def _heading(plan: Plan) -> list[str]:
     """Return the lines above the steps."""
-    lines = [f"{plan.routine}: {_one_line(plan.help_text)}".rstrip(": ")]
-    lines.append("Lower priorities run first.")
+    help_text = _one_line(plan.help_text)
+    lines = [
+        f"{plan.routine}: {help_text}" if help_text else plan.routine,
+        "Lower priorities run first.",
+    ]
     if plan.available:
         switches = []
         for name, text in plan.available.items():

@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from .canonical import printable
+
 Kind: TypeAlias = Literal["settings", "app", "distribution"]
 """The kinds of source."""
 
@@ -261,8 +263,7 @@ class Step:
     @property
     def command_line(self) -> str:
         """The command and its arguments on one line, as a shell would take them."""
-        line = shlex.join(self.declaration.argv)
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        return printable(shlex.join(self.declaration.argv))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import shutil
 import signal
@@ -21,7 +22,7 @@ from .signals import routine_failed, routine_finished, routine_started
 
 _OWN_ARGUMENTS = frozenset(
     {
-        *("signal", "sender", "routine", "failed_command", "exception"),
+        *("self", "signal", "sender", "routine", "failed_command", "exception"),
         *("early_exit", "last_command"),
     }
 )
@@ -81,26 +82,25 @@ def run(plan: Plan, context: Context) -> None:
 def _run(plan: Plan, context: Context) -> None:
     options = {name: value for name, value in context.options.items() if name not in _OWN_ARGUMENTS}
     signal_arguments = {**options, "sender": context.sender, "routine": plan.routine}
-    routine_started.send(**signal_arguments)
     last = None
     early = False
-    for index, step in enumerate(plan.steps):
-        try:
-            _run_step(step, context)
-        except Exception as exc:
-            # Whatever a step raises is that step's failure, and is reported with its origin.
-            failure = _failure(plan, index, exc)
+    try:
+        routine_started.send(**signal_arguments)
+        for index, step in enumerate(plan.steps):
             try:
+                _run_step(step, context)
+            except Exception as exc:
+                # Whatever a step raises is that step's failure, and is reported with its origin.
+                failure = _failure(plan, index, exc)
                 answers = routine_failed.send(
                     failed_command=index, exception=exc, **signal_arguments
                 )
-            except ExitEarly:
-                early = True
-                break
-            if not any(answer for _, answer in answers):
-                raise failure from exc
-        else:
-            last = index
+                if not any(answer for _, answer in answers):
+                    raise failure from exc
+            else:
+                last = index
+    except ExitEarly:
+        early = True
     routine_finished.send(early_exit=early, last_command=last, **signal_arguments)
 
 
@@ -142,7 +142,10 @@ def _run_management(step: Step, context: Context) -> None:
 
 
 def _says_verbosity(arguments: Sequence[str]) -> bool:
-    return any(word.startswith(("--verbosity", "-v")) for word in arguments)
+    """Tell whether a command's own arguments state a verbosity, in any form argparse takes."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--verbosity", "-v", nargs="?", const="")
+    return parser.parse_known_args(arguments)[0].verbosity is not None
 
 
 def _run_system(step: Step, context: Context) -> None:

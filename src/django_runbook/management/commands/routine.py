@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import re
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -21,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django_typer.management import DTGroup, TyperCommand, initialize
 from rich.markup import escape
 
+from django_runbook.canonical import printable
 from django_runbook.commands import to_option
 from django_runbook.exceptions import PlanError, RunbookError, UnknownRoutine
 from django_runbook.explain import (
@@ -70,7 +72,7 @@ class RoutinesGroup(DTGroup):
         :raises UnknownRoutine: if there is no such routine.
         """
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        if not name.startswith("-") and self.get_command(ctx, name.replace("_", "-")) is None:
             ctx.django_command.unknown_routine(name)
         return super().resolve_command(ctx, args)
 
@@ -86,7 +88,7 @@ class RoutineGroup(DTGroup):
         """
         routine = ctx.django_command.registry.routine(self.name)
         plan = order(routine, routine.switches)
-        steps = "\n".join(escape(line) for line in to_list(plan)) or "-"
+        steps = _literally("\n".join(to_list(plan)) or "-")
         written = self.help
         # "\b" keeps the lines of its paragraph.
         self.help = f"{written or ''}\n\n\b\n{steps}"
@@ -305,7 +307,7 @@ def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
         cls.__name__,
     )
     for routine in registry.routines.values():
-        help_text = escape(str(routine.help_text))
+        help_text = _literally(routine.help_text)
         group = Bound.group(
             name=routine.name.replace("_", "-"),
             cls=RoutineGroup,
@@ -316,6 +318,15 @@ def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
         )(_callback(routine))
         group.command(name="list", help=_("List the commands that would run."))(_list_callback())
     return Bound
+
+
+def _literally(text: object) -> str:
+    """Return a text as markup that shows it as it was written, and does nothing to a terminal."""
+    lines = "\n".join(map(printable, str(text).splitlines()))
+    # escape() doubles a backslash at the end, which is shown as two.
+    markup = escape(f"{lines}\0")[:-1]
+    # Rich makes a picture of :name:, and no escape is known to it but something in between.
+    return re.sub(r":(?=\S+:)", ":[b][/b]", markup)
 
 
 def _parameter(switch: str) -> str:
@@ -335,7 +346,7 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
         ("all", Annotated[bool, _ALL], False),
     ]
     for name in routine.switches:
-        help_text = escape(str(routine.switch_helps.get(name, "")))
+        help_text = _literally(routine.switch_helps.get(name, ""))
         option = typer.Option(to_option(name), help=help_text, rich_help_panel=str(_("Switches")))
         options.append((_parameter(name), Annotated[bool, option], False))
     only_by_name = inspect.Parameter.KEYWORD_ONLY
