@@ -62,8 +62,13 @@ PROBE = """
 """
 
 
-# A warning of any code is an error, but for one that django-typer causes in Typer at each start.
-WARNINGS = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error,ignore:In Typer:DeprecationWarning"}
+ENVIRONMENT = {
+    # A warning of any code is an error, but for one that django-typer causes in Typer at each start.
+    "PYTHONDEVMODE": "1",
+    "PYTHONWARNINGS": "error,ignore:In Typer:DeprecationWarning",
+    # A file that is written twice in one second, at the same size, would be read from its cache.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 @dataclass
@@ -140,7 +145,7 @@ class Project:
         """Run ``manage.py`` in a process of its own."""
         environment = {
             **os.environ,
-            **WARNINGS,
+            **ENVIRONMENT,
             "PYTHONPATH": os.pathsep.join(map(str, self.paths)),
             "COLUMNS": "80",
             **(env or {}),
@@ -163,7 +168,7 @@ class Project:
         """Run Python in the project, with Django set up by the code if it wants that."""
         environment = {
             **os.environ,
-            **WARNINGS,
+            **ENVIRONMENT,
             "PYTHONPATH": os.pathsep.join(map(str, [self.root, *self.paths])),
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from .projects import WARNINGS, Project, hook, install, write
+from .projects import ENVIRONMENT, Project, hook, install, write
 
 FINGERPRINTS = {
     "deploy": "sha256:fd1f050e6d95a6a49285e27dd8b8b39f31fe79a9cb37dae0d934988b7afa4def",
@@ -273,7 +273,7 @@ def start(
     """Start a process in a project: ``explain.py`` unless other words are given."""
     environment = {
         **os.environ,
-        **WARNINGS,
+        **ENVIRONMENT,
         "PYTHONPATH": os.pathsep.join(map(str, project.paths)),
         "PYTHONIOENCODING": "utf-8",
         **env,

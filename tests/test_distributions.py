@@ -149,8 +149,8 @@ def test_what_an_entry_point_may_name(project: Project) -> None:
                         routines.command("deploy", "probe", self.word)
 
                 class Static:
-                    @hookimpl
                     @staticmethod
+                    @hookimpl
                     def contribute_routines(routines):
                         routines.command("deploy", "probe", "static")
 

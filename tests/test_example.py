@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from .projects import WARNINGS, Ran, ids, problem_ids
+from .projects import ENVIRONMENT, Ran, ids, problem_ids
 
 EXAMPLE = Path(__file__).parents[1] / "plugins_example"
 DECLARING = ("command(", "system(", "ManagementCommand(", "SystemCommand(", '"management":')
@@ -37,7 +37,7 @@ class Example:
         programs = (self.installed / "bin", Path(sys.executable).parent)
         environment = {
             **os.environ,
-            **WARNINGS,
+            **ENVIRONMENT,
             "PYTHONPATH": str(self.installed),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),

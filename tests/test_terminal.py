@@ -9,7 +9,7 @@ import sys
 import pexpect
 import pytest
 
-from .projects import WARNINGS, Project
+from .projects import ENVIRONMENT, Project
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -21,7 +21,7 @@ def on_terminal(project: Project, *args: str, columns: int = 100) -> tuple[int, 
     """Run ``manage.py`` on a pseudo-terminal; return its exit status and what it showed."""
     environment = {
         **{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")},
-        **WARNINGS,
+        **ENVIRONMENT,
         "PYTHONPATH": os.pathsep.join(map(str, project.paths)),
         "TERM": "xterm-256color",
     }
