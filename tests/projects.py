@@ -63,7 +63,7 @@ PROBE = """
 
 
 ENVIRONMENT = {
-    # A warning of any code is an error, but for one that django-typer causes in Typer at each start.
+    # A warning of any code is an error, but for one that django-typer causes at each start.
     "PYTHONDEVMODE": "1",
     "PYTHONWARNINGS": "error,ignore:In Typer:DeprecationWarning",
     # A file that is written twice in one second, at the same size, would be read from its cache.
