@@ -210,7 +210,10 @@ class Searched:
 
     source: Source
     note: str = ""
-    """Why it was not asked, or why it could not answer."""
+    """What there is to say of it: that it is blocked, broken, or known under another name."""
+
+    heard: bool = True
+    """Whether what it declares is in the plan; not so if it is blocked or broken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Registry:
         searched = [one for each in gathered for one in each.searched]
         merged = merge(
             (fragment for each in gathered for fragment in each.fragments),
-            absent={one.source.name for one in searched if one.note},
+            absent={one.source.name for one in searched if not one.heard},
         )
         problems = [problem for each in gathered for problem in each.problems]
         return _Collected(merged, (*problems, *merged.problems), tuple(searched))

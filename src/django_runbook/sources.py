@@ -93,6 +93,7 @@ class SettingsFiles:
         self.path: str | None = self._namespace.get("__file__")
         self._root = Path(self.path).parents[_depth(name, self.path)] if self.path else None
         self._literals: dict[str, SettingsFile] = {}
+        self._relative: dict[str, str] = {}
         self.declared: Any = self._declared()
 
     @property
@@ -166,7 +167,11 @@ class SettingsFiles:
 
         :param file: the file's path.
         """
-        path = Path(os.path.abspath(file))
+        if file not in self._relative:
+            self._relative[file] = self._from_root(Path(os.path.abspath(file)))
+        return self._relative[file]
+
+    def _from_root(self, path: Path) -> str:
         paths = [Path(entry) for entry in sys.path if entry]
         # A virtual environment may lie in the project: what is installed there is no part of it.
         installed = [entry for entry in paths if entry.name in _INSTALLED]
@@ -221,16 +226,16 @@ def from_apps(manager: Manager, policy: Policy) -> Gathered:
         source = Source("app", config.label, index)
         manager.claim(f"{config.name}.{_HOOK_MODULE}", source)
         if policy.blocks(source):
-            gathered.searched.append(Searched(source, "blocked"))
+            gathered.searched.append(Searched(source, "blocked", heard=False))
             continue
-        note = ""
+        searched = Searched(source)
         by_ready = contributed(config)
         if by_ready is not None:
             gathered.read(source, _once(by_ready))
         if module_has_submodule(config.module, _HOOK_MODULE):
             answer = manager.ask_app(source, f"{config.name}.{_HOOK_MODULE}")
-            note = _take(gathered, answer)
-        gathered.searched.append(Searched(source, note))
+            searched = _take(gathered, answer)
+        gathered.searched.append(searched)
     return gathered
 
 
@@ -246,24 +251,24 @@ def from_distributions(manager: Manager, policy: Policy) -> Gathered:
             "distribution", found.name, entry_point=found.entry_point.name, version=found.version
         )
         if policy.blocks(source):
-            note = "blocked"
+            searched = Searched(source, "blocked", heard=False)
         elif not policy.admits(source):
-            note = "not among the allowed"
+            searched = Searched(source, "not among the allowed", heard=False)
         else:
-            note = _take(gathered, manager.ask_distribution(source, found))
-        gathered.searched.append(Searched(source, note))
+            searched = _take(gathered, manager.ask_distribution(source, found))
+        gathered.searched.append(searched)
     return gathered
 
 
-def _take(gathered: Gathered, answer: Answer) -> str:
-    """Add a plugin's answer, and return what is to be noted about it."""
+def _take(gathered: Gathered, answer: Answer) -> Searched:
+    """Add a plugin's answer to what was gathered."""
     if answer.problem is not None:
         gathered.problems.append(answer.problem)
-        return "broken"
+        return Searched(answer.source, "broken", heard=False)
     if answer.same_as:
-        return f"counted as {answer.same_as}"
+        return Searched(answer.source, f"counted as {answer.same_as}")
     gathered.read(answer.source, answer.contribution)
-    return ""
+    return Searched(answer.source)
 
 
 def _once(contribution: Contribution) -> Contribution:
