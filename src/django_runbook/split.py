@@ -21,7 +21,6 @@ from .commands import ROUTINE_SETTING
 from .declarations import combine, place_additions
 from .distributions import SETTINGS_GROUP, entry_points, normalised
 from .exceptions import SettingsError
-from .model import closest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -113,6 +112,8 @@ def plugin_settings(distribution: str) -> tuple[str, ...]:
     wanted = normalised(distribution)
     paths = tuple(_component(found.entry_point) for found in offered if found.name == wanted)
     if not paths:
+        from .model import closest  # the values of plans are nothing that settings need
+
         names = {found.name for found in offered}
         caller = sys._getframe(1)
         raise SettingsError(
