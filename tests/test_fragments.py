@@ -143,9 +143,14 @@ def test_a_malformed_setting_is_a_problem(raw: Any, message: str, hint: str) -> 
         ),
         ({"switch_helps": {5: "?"}}, "5 cannot be the name of a switch", WRITE_NAME),
         (
-            {"overrides": ["migrate"]},
-            "'overrides' of routine 'deploy' must be a dictionary by step id, not a list.",
+            {"overrides": "migrate"},
+            "'overrides' of routine 'deploy' must be a dictionary by step id, not 'migrate'.",
             "Give a dictionary by step id.",
+        ),
+        (
+            {"overrides": ["migrate"]},
+            "An override must be a dictionary of changes, not 'migrate'.",
+            "Give a dictionary of changes.",
         ),
         (
             {"overrides": {"migrate": 5}},
@@ -528,7 +533,7 @@ def test_hooks_may_be_callables_or_paths() -> None:
 
 
 def test_overrides_are_read_with_all_they_may_change() -> None:
-    """A dictionary, or a list of them; what is left out is not changed."""
+    """They keep their order; what is left out is not changed."""
     changes = {
         "priority": 90,
         "switches": ["warm-up"],
@@ -539,7 +544,11 @@ def test_overrides_are_read_with_all_they_may_change() -> None:
         "disabled": False,
     }
     (fragment,), problems = read(
-        {"deploy": {"overrides": {"shop:warm": changes, "b": [{"priority": 1}, {"priority": 2}]}}}
+        {
+            "deploy": {
+                "overrides": {"shop:warm": changes, "b": {"priority": 1}, "a": {"priority": 2}}
+            }
+        }
     )
 
     assert not problems
@@ -549,7 +558,7 @@ def test_overrides_are_read_with_all_they_may_change() -> None:
     assert [one.ref for one in first.changes["run_before"]] == ["a"]
     assert [(one.ref, dict(one.changes)) for one in others] == [
         ("b", {"priority": 1}),
-        ("b", {"priority": 2}),
+        ("a", {"priority": 2}),
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from django_runbook.merge import contains, merge
 from django_runbook.model import SETTINGS, Declaration, Fragment, Problem
-from django_runbook.nesting import Invocation, is_nested, read_invocation, verbosity_of
+from django_runbook.nesting import Invocation, invocation_of, is_nested, read_invocation
 
 from .reference import SHOP, fragment, step
 
@@ -58,7 +58,7 @@ def test_a_nested_routine_is_read_as_its_command_line(
 
     assert is_nested(declaration)
     assert read_invocation(declaration, routines) == invocation
-    assert verbosity_of(declaration) == invocation.verbosity
+    assert invocation_of(declaration) == invocation
 
 
 def test_a_dash_and_an_underscore_mean_the_same_routine() -> None:

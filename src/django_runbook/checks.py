@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
 
 from django.core import checks
 
-from .model import SETTINGS, Code, Plan, Problem, Step
+from .model import Code, MergedRoutine, Plan, Problem, Step
+from .order import order
 from .preflight import missing_programs
 from .registry import Registry
 from .sources import SettingsFiles
@@ -22,7 +24,7 @@ def check_routines() -> list[checks.CheckMessage]:
         plan = registry.plan(name, everything=True)
         problems += plan.problems
         problems += missing_programs(plan, Code.PROGRAM_NOT_HERE)
-        problems += _hangs_on_wildcard_order(plan, files)
+        problems += _hangs_on_wildcard_order(registry.routine(name), files)
     return [_message(problem) for problem in dict.fromkeys(problems)]
 
 
@@ -31,32 +33,51 @@ def _message(problem: Problem) -> checks.CheckMessage:
     return kind(problem.message, hint=problem.hint, obj=str(problem.origin), id=problem.id)
 
 
-def _hangs_on_wildcard_order(plan: Plan, files: SettingsFiles) -> Iterator[Problem]:
-    """Yield a warning for neighbours whose order only an unsorted wildcard decides.
+def _hangs_on_wildcard_order(routine: MergedRoutine, files: SettingsFiles) -> Iterator[Problem]:
+    """Yield a warning for each two files between whose steps only an unsorted wildcard decides.
 
     ``split_settings.tools.include`` loads what a wildcard finds in the order of the file system.
     Two steps of one priority from two files of one such wildcard may change places elsewhere.
     """
-    groups = files.unsorted_groups()
-    settings = [step for step in (*plan.steps, *plan.left_out) if step.origin.source == SETTINGS]
-    settings.sort(key=lambda step: step.base)
-    for one, other in pairwise(settings):
-        if _undecided(one, other, groups):
-            yield Problem(
-                Code.WILDCARD_ORDER,
-                f"In routine {plan.routine!r} only the file system decides whether {one.id} or "
-                f"{other.id} comes first: both have priority {one.declaration.priority}, and a "
-                f"wildcard of split_settings includes {one.origin.file} and {other.origin.file}.",
-                "Write from django_runbook import include, which sorts, or give them priorities.",
-                other.origin,
-                plan.routine,
-            )
+    known: set[frozenset[str | None]] = set()
+    for group in files.unsorted_groups():
+        steps = [
+            step for step in routine.steps if step.origin.file in group and step.disabled_by is None
+        ]
+        for one, other in combinations(steps, 2):
+            pair = frozenset({one.origin.file, other.origin.file})
+            if len(pair) > 1 and pair not in known and _may_change_places(routine, one, other):
+                known.add(pair)
+                yield _decided_by_the_file_system(routine, one, other)
 
 
-def _undecided(one: Step, other: Step, groups: Iterable[frozenset[str]]) -> bool:
-    pair = {one.origin.file, other.origin.file}
-    return (
-        len(pair) > 1
-        and one.declaration.priority == other.declaration.priority
-        and any(pair <= group for group in groups)
+def _may_change_places(routine: MergedRoutine, one: Step, other: Step) -> bool:
+    """Tell whether two steps come in the other order if their files are read in the other order."""
+    if one.declaration.priority != other.declaration.priority:
+        return False
+    bases = {one.id: other.base, other.id: one.base}
+    swapped = sorted(
+        (replace(step, base=bases.get(step.id, step.base)) for step in routine.steps),
+        key=lambda step: step.base,
+    )
+    before = _ids(order(routine, routine.switches))
+    after = _ids(order(replace(routine, steps=tuple(swapped)), routine.switches))
+    return (before.index(one.id) < before.index(other.id)) != (
+        after.index(one.id) < after.index(other.id)
+    )
+
+
+def _ids(plan: Plan) -> list[str]:
+    return [step.id for step in (*plan.steps, *plan.left_out)]
+
+
+def _decided_by_the_file_system(routine: MergedRoutine, one: Step, other: Step) -> Problem:
+    return Problem(
+        Code.WILDCARD_ORDER,
+        f"In routine {routine.name!r} only the file system decides whether {one.id} or "
+        f"{other.id} comes first: both have priority {one.declaration.priority}, and a wildcard "
+        f"of split_settings includes {one.origin.file} and {other.origin.file}.",
+        "Write from django_runbook import include, which sorts, or give them priorities.",
+        other.origin,
+        routine.name,
     )

@@ -116,7 +116,7 @@ class _Command:
     """Seconds after which the step has failed."""
 
     help_text: Any = field(default="", kw_only=True)
-    """What the step is for, shown where the plan is explained."""
+    """What the step is for, shown in the plan's JSON document."""
 
     kind: ClassVar[str]
 

@@ -35,11 +35,11 @@ class Contribution(Verbs):
         self.files[path] = as_imported(frame)
         return Recorder(self.declared, (path, frame.f_lineno))
 
-    def override(self, routine: str, step: str, **_changes: Any) -> NoReturn:
+    def override(self, routine: str, step: str, /, **_changes: Any) -> NoReturn:
         """Refuse: only the project's settings may change other sources' steps."""
         raise DeclarationError(_settings_only("override", routine, step))
 
-    def disable(self, routine: str, step: str) -> NoReturn:
+    def disable(self, routine: str, step: str, /) -> NoReturn:
         """Refuse: only the project's settings may keep other sources' steps from running."""
         raise DeclarationError(_settings_only("disable", routine, step))
 
@@ -74,14 +74,17 @@ def contribute(app_config: Any) -> Contribution:
     """Return what an app declares with in its ``AppConfig.ready``.
 
     The declarations live with the app's configuration: they go when the app is taken out of
-    ``INSTALLED_APPS``, and count once however often ``ready()`` is called.
+    ``INSTALLED_APPS``, and count once however often ``ready()`` is called: the same command
+    declared again from the same line is the same declaration.
 
     :param app_config: the :class:`~django.apps.AppConfig`: ``contribute(self)``.
     :raises DeclarationError: if it is given anything else.
     """
-    if not hasattr(app_config, "label") or not hasattr(app_config, "ready"):
+    is_config = hasattr(app_config, "label") and hasattr(app_config, "ready")
+    if not is_config or isinstance(app_config, type):
+        given = "its class" if isinstance(app_config, type) else f"a {type(app_config).__name__}"
         raise DeclarationError(
-            f"contribute() takes the AppConfig of an app, not a {type(app_config).__name__}. "
+            f"contribute() takes the AppConfig of an app, not {given}. "
             "Call contribute(self) in AppConfig.ready()."
         )
     contribution = contributed(app_config)

@@ -8,15 +8,15 @@ when a plan is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from .canonical import shown
 from .commands import (
     ORIGIN_KEY,
     ORIGINS_KEY,
     Command,
-    Entry,
     FinalizeCallback,
     InitializeCallback,
     ManagementCommand,
@@ -29,10 +29,15 @@ from .commands import (
 )
 
 MALFORMED_KEY = "__malformed__"
-"""Key under which something is kept that is no dictionary where one is needed, so that the
-declarations around it can go on and the mistake is reported with all others."""
+"""Key under which something is kept that has not the type that is needed there, so that the
+declarations around it can go on and the mistake is reported with all others. In a routine it holds
+such things by their keys, the routine itself by ``""``."""
+
+STEP_KEY = "__step__"
+"""Key of an override's dictionary under which the step is named, in a list of overrides."""
 
 C = TypeVar("C", ManagementCommand, SystemCommand)
+T = TypeVar("T", list[Any], dict[str, Any])
 
 Raw = dict[str, Any]
 """The form of ``DJANGO_ROUTINES``: names of routines to their dictionaries."""
@@ -55,12 +60,12 @@ class Recorder:
     def routine(self, name: str, commands: tuple[Any, ...], given: Raw, switch_helps: Raw) -> None:
         """Record a routine's own attributes, the helps of its switches and its commands."""
         entry = self._entry(name)
-        origins = entry.setdefault(ORIGINS_KEY, {})
+        origins = _section(entry, ORIGINS_KEY, dict)
         for attribute, value in given.items():
             if value is not None:
                 entry[attribute] = value
                 origins[attribute] = self.place
-        helps = entry.setdefault("switch_helps", {})
+        helps = _section(entry, "switch_helps", dict)
         for switch, text in switch_helps.items():
             helps[to_symbol(switch)] = text
             origins[f"--{to_symbol(switch)}"] = self.place
@@ -79,28 +84,26 @@ class Recorder:
         argv = _flat(command)
         said = {key: value for key, value in given.items() if value is not None}
         entry = {**unknown, **said, kind.kind: argv, ORIGIN_KEY: self.place}
-        self._commands(self._entry(routine)).append(entry)
+        _section(self._entry(routine), "commands", list).append(entry)
         return kind(argv, **said)
 
     def override(self, routine: str, step: str, changes: Raw) -> None:
         """Record the last word on a step."""
-        overrides = self._entry(routine).setdefault("overrides", {})
-        said = overrides.get(step, [])
-        overrides[step] = [
-            *(said if isinstance(said, list) else [said]),
-            {**changes, ORIGIN_KEY: self.place},
-        ]
+        entry = self._entry(routine)
+        entry["overrides"] = listed_overrides(entry.get("overrides"))
+        override = {**changes, STEP_KEY: step, ORIGIN_KEY: self.place}
+        _section(entry, "overrides", list).append(override)
 
     def _append(self, entry: Raw, cmd: Any) -> None:
         """Append a command object or dictionary, at its own line if that is in the same file."""
         own = getattr(cmd, "place", None)
         place = own if own is not None and own[0] == self.place[0] else self.place
-        self._commands(entry).append(stamped(cmd, place))
+        _section(entry, "commands", list).append(stamped(cmd, place))
 
     def _entry(self, name: Any) -> Raw:
         """Return the dictionary of a routine, made if there is none yet."""
-        symbol = _symbol(name)
-        for key in (symbol, name, str(symbol).replace("_", "-")):
+        symbol = symbol_of(name)
+        for key in (symbol, symbol.replace("_", "-")):
             if key in self.routines:
                 symbol = key
                 break
@@ -110,18 +113,37 @@ class Recorder:
         elif entry is None:
             entry = self.routines[symbol] = {}
         elif not isinstance(entry, dict):
-            entry = self.routines[symbol] = {MALFORMED_KEY: entry}
+            entry = self.routines[symbol] = {MALFORMED_KEY: {"": entry}}
         return entry
 
-    @staticmethod
-    def _commands(entry: Raw) -> list[Any]:
-        """Return a routine's list of commands, made if there is none yet."""
-        commands = entry.setdefault("commands", [])
-        if not isinstance(commands, list):
-            commands = entry["commands"] = (
-                list(commands) if isinstance(commands, tuple) else [commands]
-            )
-        return commands
+
+def _section(entry: Raw, key: str, kind: type[T]) -> T:
+    """Return a list or a dictionary of a routine, made if there is none, to be added to."""
+    value = entry.get(key)
+    if kind is list and isinstance(value, tuple):
+        value = list(value)
+    if not isinstance(value, kind):
+        if value is not None:
+            entry.setdefault(MALFORMED_KEY, {})[key] = value
+        value = kind()
+    entry[key] = value
+    return value
+
+
+def listed_overrides(overrides: Any) -> Any:
+    """Return overrides as a list, in the order in which they count: a dictionary has none of two
+    names of one step. Anything but a dictionary is returned as it is.
+
+    :param overrides: the overrides of a routine.
+    """
+    if not isinstance(overrides, dict):
+        return overrides
+    return [
+        {**changes, STEP_KEY: step}
+        if isinstance(changes, dict)
+        else {MALFORMED_KEY: changes, STEP_KEY: step}
+        for step, changes in overrides.items()
+    ]
 
 
 def stamped(cmd: Any, place: Place | None) -> Any:
@@ -138,8 +160,12 @@ def stamped(cmd: Any, place: Place | None) -> Any:
     return {**entry, ORIGIN_KEY: place}
 
 
-def _symbol(name: Any) -> Any:
-    return to_symbol(name) if isinstance(name, str) else name
+def symbol_of(name: Any) -> str:
+    """Return the form in which a name is known; of what is no name, a text that is none either.
+
+    :param name: what was written as a name.
+    """
+    return to_symbol(name) if isinstance(name, str) else f"({shown(name)})"
 
 
 def spelt_out(obj: Routine | Command) -> Raw:
@@ -152,7 +178,7 @@ def spelt_out(obj: Routine | Command) -> Raw:
     given: Raw = {
         key: value
         for key, value in vars(obj).items()
-        if key not in {name, "name", "place"} and _differs(value, getattr(default, key))
+        if key not in {name, "name", "place"} and _differs(value, getattr(default, key, None))
     }
     if isinstance(obj, Routine):
         origins: dict[str, Place | None] = dict.fromkeys(given, obj.place)
@@ -231,6 +257,7 @@ class Verbs:
     def command(
         self,
         routine: str,
+        /,
         *command: Any,
         priority: int | None = None,
         switches: Any = None,
@@ -281,6 +308,7 @@ class Verbs:
     def system(
         self,
         routine: str,
+        /,
         *command: Any,
         priority: int | None = None,
         switches: Any = None,
@@ -323,18 +351,19 @@ class Verbs:
         }
         return self._recorder("system").command(SystemCommand, routine, command, given, unknown)
 
-    def override(self, routine: str, step: str, **changes: Any) -> None:
+    def override(self, routine: str, step: str, /, **changes: Any) -> None:
         """Change a step that another source contributed: the settings have the last word.
 
         :param routine: the routine's name.
         :param step: the step's id (``"shop:warm_catalogue"``), or a command name for all its steps.
         :param changes: ``priority``, ``switches``, ``run_before``, ``run_after``, ``options``,
-            ``time_limit``, ``help_text`` or ``disabled``, each replacing what the step says.
+            ``time_limit``, ``help_text``, ``pre_hook``, ``post_hook`` or ``disabled``, each
+            replacing what the step says.
         :raises DeclarationError: where the declaration would be lost.
         """
         self._recorder("override").override(routine, step, changes)
 
-    def disable(self, routine: str, step: str) -> None:
+    def disable(self, routine: str, step: str, /) -> None:
         """Keep a step from running, whoever contributed it. It is still shown in the plan.
 
         :param routine: the routine's name.
@@ -342,137 +371,3 @@ class Verbs:
         :raises DeclarationError: where the declaration would be lost.
         """
         self._recorder("disable").override(routine, step, {"disabled": True})
-
-
-def combine(earlier: Any, later: Any, file: str | None, before: int | None = None) -> Raw:
-    """Return what two assignments of ``DJANGO_ROUTINES`` say together, neither changed.
-
-    The later one's commands come after the earlier one's; of a routine's other attributes, the
-    later statement is the one in force. What the later one took over from the earlier one (as
-    ``{**DJANGO_ROUTINES, ...}`` does) counts once.
-
-    :param earlier: the dictionary in force before.
-    :param later: the dictionary that was assigned.
-    :param file: the file that assigned it; none if its entries say where they are from.
-    :param before: the line before which the file assigned it, if it assigns more than one.
-    """
-    combined: Raw = dict(earlier) if isinstance(earlier, dict) else {}
-    if earlier and not combined:
-        combined[MALFORMED_KEY] = earlier
-    if not isinstance(later, Mapping):
-        return {**combined, MALFORMED_KEY: later} if later else combined
-    for name, value in later.items():
-        symbol = _symbol(name)
-        said = combined.get(symbol)
-        if said is value and said is not None:
-            continue
-        addition = _placed(name, value, file, before)
-        if said is None:
-            combined[symbol] = addition
-            continue
-        addition = spelt_out(addition) if isinstance(addition, Routine) else addition
-        known = spelt_out(said) if isinstance(said, Routine) else said
-        if isinstance(known, dict) and isinstance(addition, dict):
-            combined[symbol] = _combined_routine(known, addition, value)
-        else:
-            wrong = known if isinstance(addition, dict) else addition
-            right = addition if isinstance(addition, dict) else known
-            combined[symbol] = {**right, MALFORMED_KEY: wrong} if isinstance(right, dict) else wrong
-    return combined
-
-
-def _combined_routine(earlier: Raw, addition: Raw, written: Any) -> Raw:
-    result = {**earlier, **addition}
-    for key in ("switch_helps", ORIGINS_KEY):
-        result[key] = _both(earlier.get(key), addition.get(key))
-    said, again = earlier.get("overrides"), addition.get("overrides")
-    result["overrides"] = overrides = _both(said, again)
-    if isinstance(said, dict) and isinstance(again, dict):
-        for step in said.keys() & again.keys():
-            first, second = _as_list(said[step]), _as_list(again[step])
-            overrides[step] = [*first, *_fresh(first, second)]
-    old, new = earlier.get("commands"), addition.get("commands")
-    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
-        originals = written.get("commands", ()) if isinstance(written, Mapping) else new
-        result["commands"] = [*old, *_fresh(old, new, originals)]
-    return {key: value for key, value in result.items() if value is not None}
-
-
-def _both(earlier: Any, later: Any) -> Any:
-    """Return two dictionaries as one; of anything else, the later one that is there."""
-    if isinstance(earlier, dict) and isinstance(later, dict):
-        return {**earlier, **later}
-    return earlier if later is None else later
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _fresh(
-    old: Sequence[Any], new: Sequence[Any], originals: Sequence[Any] | None = None
-) -> list[Any]:
-    """Return the entries that were not taken over from the old ones, as themselves or copied.
-
-    :param old: the entries there were.
-    :param new: the entries of the later assignment, placed.
-    :param originals: the same entries as they were written.
-    """
-    known = {id(entry) for entry in old}
-    by_place: dict[Any, list[Any]] = {}
-    for entry in old:
-        if isinstance(entry, dict) and ORIGIN_KEY in entry:
-            by_place.setdefault(entry[ORIGIN_KEY], []).append(entry)
-    fresh = []
-    for entry, original in zip(new, new if originals is None else originals, strict=True):
-        copied = isinstance(original, dict) and ORIGIN_KEY in original
-        if id(original) in known or (copied and original in by_place.get(original[ORIGIN_KEY], ())):
-            continue
-        fresh.append(entry)
-    return fresh
-
-
-def _placed(name: Any, value: Any, file: str | None, before: int | None) -> Any:
-    """Return a copy of an assigned routine in which every part says where it was declared."""
-    if not isinstance(value, dict) or file is None:
-        return value
-
-    def at(*path: Any) -> Place:
-        return (file, Entry((name, *path), before))
-
-    placed = dict(value)
-    stated: dict[str, Place] = {str(key): at(key) for key in value}
-    helps = value.get("switch_helps")
-    if isinstance(helps, dict):
-        stated.update((f"--{_symbol(switch)}", at("switch_helps", switch)) for switch in helps)
-    placed[ORIGINS_KEY] = {**stated, **value.get(ORIGINS_KEY, {})}
-    commands = value.get("commands")
-    if isinstance(commands, list | tuple):
-        placed["commands"] = [
-            stamped(cmd, getattr(cmd, "place", None) or at("commands", index))
-            for index, cmd in enumerate(commands)
-        ]
-    overrides = value.get("overrides")
-    if isinstance(overrides, dict):
-        placed["overrides"] = {
-            ref: changes if isinstance(changes, list) else stamped(changes, at("overrides", ref))
-            for ref, changes in overrides.items()
-        }
-    return placed
-
-
-def place_additions(routines: Raw, file: str) -> None:
-    """Note where the commands are from that a file has appended to lists already there.
-
-    :param routines: the setting in force, its earlier commands placed.
-    :param file: the file that has just been executed.
-    """
-    for routine in routines.values():
-        commands = routine.get("commands") if isinstance(routine, dict) else None
-        if not isinstance(commands, list):
-            continue
-        for index, command in reversed(list(enumerate(commands))):
-            if isinstance(command, dict) and ORIGIN_KEY in command:
-                break
-            own = getattr(command, "place", None)
-            commands[index] = stamped(command, own or (file, Entry()))

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from .commands import ROUTINE_SETTING, Routine, is_own, to_symbol
-from .declarations import MALFORMED_KEY, Raw, Recorder, Verbs, combine
+from .assignments import combine
+from .commands import ORIGIN_KEY, ROUTINE_SETTING, Routine, is_own, to_symbol
+from .declarations import MALFORMED_KEY, STEP_KEY, Raw, Recorder, Verbs, listed_overrides
 from .exceptions import DeclarationError
 
 _NOT_SETTINGS = ("django.apps", "django.core", "pluggy", "django_runbook.plugins")
@@ -137,9 +138,12 @@ def _as_routine(name: str, value: Any) -> Routine:
     try:
         if isinstance(value, Routine):
             return value
-        overrides = value.get("overrides") or {}
+        overrides: dict[str, dict[str, Any]] = {}
+        for override in listed_overrides(value.get("overrides")) or ():
+            changes = {k: v for k, v in override.items() if k not in {STEP_KEY, ORIGIN_KEY}}
+            overrides.setdefault(override[STEP_KEY], {}).update(changes)
         return Routine.from_dict({**value, "name": name, "overrides": overrides})
-    except (TypeError, AttributeError, ValueError) as exc:
+    except (TypeError, AttributeError, ValueError, KeyError) as exc:
         raise _improperly_configured(f"{ROUTINE_SETTING}[{name!r}] is malformed: {exc}") from exc
 
 

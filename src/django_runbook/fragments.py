@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +26,7 @@ from .commands import (
     to_option,
     to_symbol,
 )
-from .declarations import MALFORMED_KEY, spelt_out, stamped
+from .declarations import MALFORMED_KEY, STEP_KEY, listed_overrides, spelt_out, stamped
 from .model import (
     CONTROLS,
     HOOKS,
@@ -59,10 +59,19 @@ _ROUTINE_KEYS = {"name", "help_text", "commands", "switch_helps", "overrides"}.u
 OVERRIDE_KEYS = frozenset(COMMAND_KEYS - {"step_id"} | {"options", "disabled"})
 """What an override may change."""
 
-_NOT_OFFERED = {"command", "kind", "result", ORIGIN_KEY, ORIGINS_KEY}
-"""Keys that are understood, for older settings or for ourselves, and not suggested to anybody."""
+_NOT_OFFERED = {"command", "kind", "result"}
+"""Keys that are understood for the sake of older settings, and not suggested to anybody."""
 
-_NAME = re.compile(r"[^\W\d][\w-]*")
+_OUR_KEYS = {ORIGIN_KEY, ORIGINS_KEY, STEP_KEY}
+
+_WANTED = {
+    "": ("a dictionary or a Routine", 'Write {"commands": [{"management": "migrate"}]}.'),
+    "commands": ("a list of commands", ""),
+    "switch_helps": ('a dictionary like {"demo": "..."}', ""),
+    "overrides": ("a dictionary by step id", ""),
+}
+"""What the parts of a routine must be, and how that is written."""
+
 _SLUG = re.compile(r"[\w.@+-]+")
 _NOT_GIVEN: Any = object()
 
@@ -110,10 +119,10 @@ class Reader:
                     f"{ROUTINE_SETTING} must be a dictionary of routines, not {shown(value)}.",
                     'Write {"deploy": {"commands": [...]}}.',
                 )
-            elif not isinstance(name, str) or not _NAME.fullmatch(to_symbol(name)):
+            elif not isinstance(name, str) or not _is_name(name):
                 self._report(
                     None,
-                    self.locate(None),
+                    self.locate(_first_place(value)),
                     f"{shown(name)} cannot be the name of a routine.",
                     "Use letters, digits, - and _, starting with a letter.",
                 )
@@ -125,20 +134,12 @@ class Reader:
         if isinstance(value, Routine):
             value = spelt_out(value)
         if not isinstance(value, Mapping):
-            self._report(
-                name,
-                self.locate(None),
-                f"Routine {name!r} must be a dictionary or a Routine, not {shown(value)}.",
-                'Write {"commands": [{"management": "migrate"}]}.',
-            )
-            return Fragment(self.source, name, index=index)
-        places = value.get(ORIGINS_KEY, {})
-        # Most of a routine's parts say where they are from; for the rest nobody knows the file.
+            value = {MALFORMED_KEY: {"": value}}
+        places = value.get(ORIGINS_KEY)
+        places = places if isinstance(places, dict) else {}
+        # Most of a routine's parts say where they are from; of the rest nobody knows the file.
         here = self.locate(places.get("commands"))
-        for key in value:
-            origin = self.locate(places.get(str(key), next(iter(places.values()), None)))
-            known = {*_ROUTINE_KEYS, ORIGINS_KEY}
-            self._check_keys(name, origin, {key: value[key]}, known, f"routine {name!r}")
+        self._check_routine(name, value, places)
         attributes = [
             Attribute(key, value[key], self.locate(places.get(key)))
             for key in ("help_text", *_STATED_CONTROLS, *HOOKS)
@@ -151,9 +152,25 @@ class Reader:
             tuple(self._declarations(name, value.get("commands"), here)),
             tuple(attributes),
             tuple(self._switch_helps(name, value.get("switch_helps"), places)),
-            tuple(self._overrides(name, value.get("overrides"), here)),
+            tuple(self._overrides(name, value.get("overrides"), places)),
             index,
         )
+
+    def _check_routine(
+        self, name: str, value: Mapping[Any, Any], places: Mapping[str, Place]
+    ) -> None:
+        """Report the keys that a routine does not have, and what was kept as malformed."""
+        what = f"routine {name!r}"
+        for key in value:
+            if key != MALFORMED_KEY:
+                origin = self.locate(places.get(str(key), _first_place(value)))
+                self._check_keys(name, origin, {key: None}, _ROUTINE_KEYS, what)
+        malformed = value.get(MALFORMED_KEY)
+        for key, wrong in malformed.items() if isinstance(malformed, dict) else ():
+            origin = self.locate(places.get(key))
+            wanted, hint = _WANTED.get(key, ("a dictionary", ""))
+            subject = f"{key!r} of {what}" if key else what
+            self._wrong_type(name, origin, subject, wanted, wrong, hint)
 
     def _attribute_is_right(self, routine: str, key: str, value: Any, origin: Origin) -> bool:
         if key == "help_text":
@@ -174,7 +191,7 @@ class Reader:
         if not isinstance(helps, Mapping):
             origin = self.locate(places.get("switch_helps"))
             what = f"'switch_helps' of routine {routine!r}"
-            self._wrong_type(routine, origin, what, 'a dictionary like {"demo": "..."}', helps)
+            self._wrong_type(routine, origin, what, _WANTED["switch_helps"][0], helps)
             return
         for switch, text in helps.items():
             place = places.get(f"--{to_symbol(str(switch))}", places.get("switch_helps"))
@@ -188,7 +205,7 @@ class Reader:
                 yield Attribute(to_symbol(switch), text, origin)
 
     def _switch_is_right(self, routine: str, switch: Any, origin: Origin) -> bool:
-        if not isinstance(switch, str) or not _NAME.fullmatch(to_symbol(switch)):
+        if not isinstance(switch, str) or not _is_name(switch):
             self._report(
                 routine,
                 origin,
@@ -213,7 +230,7 @@ class Reader:
             return
         if not isinstance(commands, list | tuple):
             what = f"'commands' of routine {routine!r}"
-            self._wrong_type(routine, around, what, "a list of commands", commands)
+            self._wrong_type(routine, around, what, _WANTED["commands"][0], commands)
             return
         for command in commands:
             declaration = self._declaration(routine, stamped(command, None), around)
@@ -241,7 +258,7 @@ class Reader:
         if found is None:
             return None
         kind, argv = found
-        allowed = {*COMMAND_KEYS, "result", ORIGIN_KEY}
+        allowed = {*COMMAND_KEYS, "result"}
         allowed.update([kind] if kind in entry else ["command", "kind"])
         if kind == ManagementCommand.kind:
             allowed.add("options")
@@ -355,33 +372,40 @@ class Reader:
             fields["options"] = MappingProxyType(dict(fields["options"]))
         return fields
 
-    def _overrides(self, routine: str, overrides: Any, around: Origin) -> Iterable[Override]:
+    def _overrides(
+        self, routine: str, overrides: Any, places: Mapping[str, Place]
+    ) -> Iterable[Override]:
         if overrides is None:
             return
-        if not isinstance(overrides, Mapping):
+        around = self.locate(places.get("overrides"))
+        listed = listed_overrides(overrides)
+        if not isinstance(listed, list):
             what = f"'overrides' of routine {routine!r}"
-            self._wrong_type(routine, around, what, "a dictionary by step id", overrides)
+            self._wrong_type(routine, around, what, _WANTED["overrides"][0], overrides)
             return
-        for ref, said in overrides.items():
-            for changes in said if isinstance(said, list) else [said]:
-                override = self._override(routine, ref, changes, around)
-                if override is not None:
-                    yield override
+        for entry in listed:
+            override = self._override(routine, entry, around)
+            if override is not None:
+                yield override
 
-    def _override(self, routine: str, ref: Any, changes: Any, around: Origin) -> Override | None:
-        what = f"the override of {ref!r} in routine {routine!r}"
-        if not isinstance(ref, str):
-            self._wrong_type(routine, around, "What is overridden", "a step id", ref)
+    def _override(self, routine: str, entry: Any, around: Origin) -> Override | None:
+        if not isinstance(entry, Mapping):
+            self._wrong_type(routine, around, "An override", "a dictionary of changes", entry)
             return None
-        if not isinstance(changes, Mapping):
-            hint = 'Write {"shop:warm_catalogue": {"priority": 90}}.'
-            self._wrong_type(routine, around, what, "a dictionary of changes", changes, hint)
-            return None
-        place = changes.get(ORIGIN_KEY)
+        place, ref = entry.get(ORIGIN_KEY), entry.get(STEP_KEY)
         origin = self.locate(place) if place is not None else around
-        self._check_keys(routine, origin, changes, {*OVERRIDE_KEYS, ORIGIN_KEY}, what)
-        fields = self._fields(routine, changes, origin, what)
-        disabled = changes.get("disabled")
+        what = f"the override of {shown(ref)} in routine {routine!r}"
+        if not isinstance(ref, str):
+            self._wrong_type(routine, origin, "What is overridden", "a step id", ref)
+            return None
+        if MALFORMED_KEY in entry:
+            hint = 'Write {"shop:warm_catalogue": {"priority": 90}}.'
+            wrong = entry[MALFORMED_KEY]
+            self._wrong_type(routine, origin, what, "a dictionary of changes", wrong, hint)
+            return None
+        self._check_keys(routine, origin, entry, OVERRIDE_KEYS, what)
+        fields = self._fields(routine, entry, origin, what)
+        disabled = entry.get("disabled")
         if disabled is not None and not isinstance(disabled, bool):
             self._wrong_type(routine, origin, f"'disabled' of {what}", "True or False", disabled)
         elif disabled is not None:
@@ -389,14 +413,16 @@ class Reader:
         return Override(ref, MappingProxyType(fields), origin)
 
     def _check_keys(
-        self, routine: str, origin: Origin, entry: Mapping[Any, Any], allowed: set[str], what: str
+        self,
+        routine: str,
+        origin: Origin,
+        entry: Mapping[Any, Any],
+        allowed: Collection[str],
+        what: str,
     ) -> None:
-        for key, value in entry.items():
-            if key == MALFORMED_KEY:
-                message = f"Routine {routine!r} was given as {shown(value)} before."
-                self._report(routine, origin, message, "Make it a dictionary or a Routine.")
-            elif key not in allowed:
-                known = sorted(name for name in allowed if name not in _NOT_OFFERED)
+        for key in entry:
+            if key not in allowed and key not in _OUR_KEYS:
+                known = sorted(set(allowed) - _NOT_OFFERED)
                 self._report(
                     routine,
                     origin,
@@ -425,6 +451,27 @@ class Reader:
         code: Code = Code.MALFORMED,
     ) -> None:
         self.problems.append(Problem(code, message, hint, origin, routine))
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a name is one of a routine or a switch: an identifier, with ``-`` for ``_``."""
+    symbol = to_symbol(name)
+    return symbol.isidentifier() and not symbol.startswith("_")
+
+
+def _first_place(value: Any) -> Place | None:
+    """Return the first place that a routine's dictionary knows of."""
+    if not isinstance(value, Mapping):
+        return None
+    places = value.get(ORIGINS_KEY)
+    commands = value.get("commands")
+    of_commands = [
+        command.get(ORIGIN_KEY)
+        for command in (commands if isinstance(commands, list) else ())
+        if isinstance(command, Mapping)
+    ]
+    known = [*(places.values() if isinstance(places, dict) else ()), *of_commands]
+    return next(filter(None, known), None)
 
 
 def _is_int(value: Any) -> bool:

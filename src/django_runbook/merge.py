@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
@@ -117,7 +116,7 @@ class _Routine:
             for declaration in part.declarations:
                 index = counted[key] = counted.get(key, -1) + 1
                 step_id = explicit.get(id(declaration)) or _free_id(
-                    f"{source.name}:{_slug(declaration.name)}", taken, repeats
+                    f"{source.name}:{declaration.names[-1]}", taken, repeats
                 )
                 base = (declaration.priority, *source.key, index)
                 steps.append(Step(step_id, declaration, base))
@@ -151,8 +150,8 @@ class _Routine:
         found: dict[str, list[int]] = {}
         for position, step in enumerate(steps):
             found.setdefault(step.id, []).append(position)
-            if step.declaration.name != step.id:
-                found.setdefault(step.declaration.name, []).append(position)
+            for name in step.declaration.names:
+                found.setdefault(name, []).append(position)
         for override in (one for part in self.parts for one in part.overrides):
             positions = found.get(override.ref, ())
             if not positions:
@@ -216,11 +215,6 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other) or (
         type(one) is type(other) and not callable(one) and str(one) == str(other)
     )
-
-
-def _slug(name: str) -> str:
-    """Return the last part of a program's path, and other names as they are."""
-    return PurePath(name).name or name
 
 
 def _free_id(wanted: str, taken: set[str], repeats: dict[str, int]) -> str:

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -163,6 +164,12 @@ class Declaration:
     def name(self) -> str:
         """The command's name, without arguments."""
         return self.argv[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which a ref may mean it: a program given by its path has two."""
+        last = PurePath(self.name).name
+        return (self.name,) if last in ("", self.name) else (self.name, last)
 
     def refs(self, relation: str) -> tuple[str, ...]:
         """Return what the command asks to precede, or to follow.

@@ -50,7 +50,7 @@ def read_invocation(declaration: Declaration, routines: Mapping[str, MergedRouti
     :param routines: every routine there is.
     :raises NestingError: if that routine or a switch is unknown, or an option has no meaning here.
     """
-    invocation = _read(declaration)
+    invocation = invocation_of(declaration)
     if invocation.routine not in routines:
         hint = closest(invocation.routine, routines)
         raise NestingError(f"There is no routine {invocation.routine!r}. {hint}".strip())
@@ -63,14 +63,6 @@ def read_invocation(declaration: Declaration, routines: Mapping[str, MergedRouti
     return invocation
 
 
-def verbosity_of(declaration: Declaration) -> int | None:
-    """Return the verbosity that a command that :func:`is_nested` asks for, if it does.
-
-    :param declaration: the command, which :func:`read_invocation` has read.
-    """
-    return _read(declaration).verbosity
-
-
 class _Parser(argparse.ArgumentParser):
     """Reads what ``manage.py routine`` would read, and raises where that would exit."""
 
@@ -78,7 +70,12 @@ class _Parser(argparse.ArgumentParser):
         raise NestingError(f"{message[0].upper()}{message[1:]}.")
 
 
-def _read(declaration: Declaration) -> Invocation:
+def invocation_of(declaration: Declaration) -> Invocation:
+    """Return what a command that :func:`is_nested` says, be there such a routine or not.
+
+    :param declaration: the command.
+    :raises NestingError: if it cannot be understood.
+    """
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("routine", nargs="?")
     parser.add_argument("--verbosity", "-v", type=int)

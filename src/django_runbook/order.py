@@ -100,7 +100,8 @@ def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
     ids: dict[str, int] = {}
     for index, step in enumerate(routine.steps):
         ids[step.id] = index
-        found.setdefault(step.declaration.name, []).append(index)
+        for name in step.declaration.names:
+            found.setdefault(name, []).append(index)
     edges = []
     problems = []
     for index, step in enumerate(routine.steps):
@@ -177,8 +178,8 @@ class _Graph:
         """Return why a step stands where it stands."""
         step = self.steps[index]
         if moved_by is not None:
-            other = moved_by.before + moved_by.after - index
-            word = "before" if moved_by.before == index else "after"
+            first = moved_by.before == index
+            word, other = ("before", moved_by.after) if first else ("after", moved_by.before)
             detail = f"{word} {self.steps[other].id}"
             if moved_by.constraint.origin != step.origin:
                 detail += f", asked for by {moved_by.constraint.origin}"

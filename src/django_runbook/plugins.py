@@ -23,6 +23,7 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
+from .canonical import jsonable
 from .contribute import Contribution, as_imported, imported_as
 from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
@@ -92,8 +93,9 @@ class Manager:
         :param found: the entry point.
         """
         entry_point = found.entry_point
-        module = entry_point.value.partition(":")[0].strip()
-        if module in self._claimed:
+        module, colon, _ = entry_point.value.partition(":")
+        module = module.strip()
+        if module in self._claimed and not colon:
             return Answer(source, same_as=self._claimed[module])
         what = f"entry point {entry_point.name} = {entry_point.value}"
         return self._load_and_ask(source, what, module, entry_point.load)
@@ -114,11 +116,10 @@ class Manager:
             return self._ask(source, plugin)
 
     def _ask(self, source: Source, plugin: Any) -> Answer:
-        name = source.name if source.kind == "app" else f"{source.name}:{source.entry_point}"
         if plugin is not None and self._manager.is_registered(plugin):
             return Answer(source, same_as=self._manager.get_name(plugin) or "")
         try:
-            hooks = self._register(source, plugin, name)
+            hooks = self._register(source, plugin)
         except _BadHook as exc:
             return Answer(source, problem=exc.problem)
         answer = Answer(source)
@@ -142,15 +143,13 @@ class Manager:
                 return Answer(source, problem=bad.problem)
         return answer
 
-    def _register(self, source: Source, plugin: Any, name: str) -> list[pluggy.HookImpl]:
+    def _register(self, source: Source, plugin: Any) -> list[pluggy.HookImpl]:
         """Return a plugin's implementations of the hook, as they stand in its file."""
         self._check_marks(source, plugin)
-        try:
-            self._manager.register(plugin, name=name)
-        except pluggy.PluginValidationError as exc:
-            reason = str(exc).strip().splitlines()[-1]
-            message = f"The hook of {_whose(source)} has the wrong arguments: {reason}"
-            raise _BadHook(source, plugin, message, _SIGNATURE) from exc
+        name = source.name if source.kind == "app" else f"{source.name}:{source.entry_point}"
+        while self._manager.has_plugin(name):  # one distribution may use a name twice
+            name += "+"
+        self._manager.register(plugin, name=name)
         caller = getattr(self._manager.hook, _HOOK)
         own = [hook for hook in caller.get_hookimpls() if hook.plugin is plugin]
         return sorted(own, key=lambda hook: _first_line(hook.function) or 0)
@@ -245,7 +244,7 @@ def _file_of(thing: Any) -> str | None:
 
 def _described(exc: BaseException) -> str:
     """Return an exception in one line."""
-    text = " ".join(f"{type(exc).__name__}: {exc}".removesuffix(": ").split())
+    text = " ".join(f"{type(exc).__name__}: {jsonable(exc)}".removesuffix(": ").split())
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from .canonical import jsonable
 from .commands import COMMAND_KEYS
 from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
@@ -65,12 +66,8 @@ def load_command(name: str) -> BaseCommand:
         with contextlib.redirect_stdout(sys.stderr):
             importlib.import_module(f"{owner}.management.commands.{name}")
         return load_command_class(owner, name)
-    except (Exception, SystemExit) as exc:  # the command is another's code: it is named
-        raise CommandNotLoadable(
-            f"the management command {name!r} of {owner} cannot be loaded: "
-            f"{type(exc).__name__}: {exc}",
-            f"Mend {owner}, or disable the step in the settings.",
-        ) from exc
+    except (Exception, SystemExit) as exc:
+        raise _not_loadable(name, exc) from exc
 
 
 def known_options(command: BaseCommand, name: str) -> set[str]:
@@ -115,10 +112,26 @@ def _problems(plan: Plan, options_of: Callable[[str], _Options]) -> Iterator[Pro
 
 def _options_of(name: str) -> _Options:
     """Return the options of a management command, or why it has none."""
-    try:
-        return known_options(load_command(name), name)
-    except CommandNotLoadable as exc:
-        return exc
+    # The instance is only looked at, so what making it prints may go elsewhere, too.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            command = load_command(name)
+            return known_options(command, name)
+        except CommandNotLoadable as exc:
+            return exc
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the command's
+            return _not_loadable(name, exc)
+
+
+def _not_loadable(name: str, exc: BaseException) -> CommandNotLoadable:
+    """Return the error of a command whose own code fails before it is run."""
+    owner = _owner(name)
+    whose = owner if isinstance(owner, str) else type(owner).__module__
+    return CommandNotLoadable(
+        f"the management command {name!r} of {whose} cannot be loaded: "
+        f"{type(exc).__name__}: {jsonable(exc)}",
+        f"Mend {whose}, or disable the step in the settings.",
+    )
 
 
 def _unknown(step: Step, routine: str, options: _Options) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from django.core.management import call_command
 
 from .exceptions import CommandFailed, ExitEarly, PlanError, StepFailed
 from .model import Code, Plan, Problem, Step
-from .nesting import verbosity_of
+from .nesting import invocation_of
 from .preflight import known_options, load_command, missing_programs
 from .signals import routine_failed, routine_finished, routine_started
 
@@ -39,8 +39,8 @@ class Context:
     echo: Callable[[str], None]
     """Shows the command line of a step that is about to run."""
 
-    options: Mapping[str, Any]
-    """What was given on the command line, for the receivers of signals."""
+    everything: bool = False
+    """Whether all switches were asked for at once."""
 
     verbosity: int | None = None
     """``None`` if it was not given: then the commands have their own default."""
@@ -80,8 +80,13 @@ def run(plan: Plan, context: Context) -> None:
 
 
 def _run(plan: Plan, context: Context) -> None:
-    options = {name: value for name, value in context.options.items() if name not in _OWN_ARGUMENTS}
-    signal_arguments = {**options, "sender": context.sender, "routine": plan.routine}
+    switches = {name: name in plan.active for name in plan.available}
+    options = {"verbosity": context.verbosity, "all": context.everything, **switches}
+    signal_arguments = {
+        **{name: value for name, value in options.items() if name not in _OWN_ARGUMENTS},
+        "sender": context.sender,
+        "routine": plan.routine,
+    }
     last = None
     early = False
     try:
@@ -108,8 +113,9 @@ def _run_step(step: Step, context: Context) -> None:
     if context.verbosity != 0:
         context.echo(step.command_line)
     if step.nested is not None:
-        verbosity = verbosity_of(step.declaration)
-        _run(step.nested, context if verbosity is None else replace(context, verbosity=verbosity))
+        said = invocation_of(step.declaration)
+        verbosity = context.verbosity if said.verbosity is None else said.verbosity
+        _run(step.nested, replace(context, verbosity=verbosity, everything=said.all))
     elif step.declaration.kind == "management":
         _run_management(step, context)
     else:

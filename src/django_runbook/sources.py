@@ -16,9 +16,9 @@ from django.apps import apps
 from django.conf import settings
 from django.utils.module_loading import module_has_submodule
 
+from .assignments import combine
 from .commands import ORIGIN_KEY, ROUTINE_SETTING, Entry, Place
 from .contribute import Contribution, contributed
-from .declarations import combine
 from .distributions import HOOK_GROUP, entry_points
 from .fragments import Reader
 from .literals import SettingsFile

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from split_settings import tools
 from split_settings.tools import optional
 
+from .assignments import combine, place_additions
 from .commands import ROUTINE_SETTING
-from .declarations import combine, place_additions
 from .distributions import SETTINGS_GROUP, entry_points, normalised
 from .exceptions import SettingsError
 

@@ -109,7 +109,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     verbosity: int | None = None
     explaining: bool = False
     format: Format | None = None
-    options: dict[str, Any]
+    everything: bool = False
+    plan: Plan
     streams: tuple[Any, Any] = (None, None)
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Command:
@@ -162,9 +163,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         :param ctx: the context of the routine's group.
         :param given: the values of its options.
         """
-        switches = {name: given[_parameter(name)] for name in routine.switches}
-        self.options = {"verbosity": self.verbosity, "all": given["all"], **switches}
-        active = [name for name, on in switches.items() if on]
+        active = [name for name, parameter in _parameters(routine).items() if given[parameter]]
+        self.everything = given["all"]
         explaining = self.explaining or given[f"{_OWN}explain"]
         form = given[f"{_OWN}format"] or self.format
         if form is not None and not explaining:
@@ -282,7 +282,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             Context(
                 sender=self,
                 echo=lambda line: self.secho(line, fg="cyan"),
-                options=self.options,
+                everything=self.everything,
                 verbosity=self.verbosity,
                 stdout=self.streams[0],
                 stderr=self.streams[1],
@@ -329,9 +329,18 @@ def _literally(text: object) -> str:
     return re.sub(r":(?=\S+:)", ":[b][/b]", markup)
 
 
-def _parameter(switch: str) -> str:
-    """Return the name of a switch's parameter, which may not be a keyword or one of ours."""
-    return f"{switch}_" if keyword.iskeyword(switch) or switch in ("self", "ctx") else switch
+def _parameters(routine: MergedRoutine) -> dict[str, str]:
+    """Return the parameter of each switch: its name, unless that is a keyword or taken."""
+    taken = {"self", "ctx", "all", f"{_OWN}explain", f"{_OWN}format"}
+    parameters: dict[str, str] = {}
+    for name in routine.switches:
+        parameter = name
+        while keyword.iskeyword(parameter) or parameter in taken:
+            parameter += "_"
+            taken.update(routine.switches)
+        taken.add(parameter)
+        parameters[name] = parameter
+    return parameters
 
 
 def _callback(routine: MergedRoutine) -> Callable[..., None]:
@@ -345,10 +354,10 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
         (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
         ("all", Annotated[bool, _ALL], False),
     ]
-    for name in routine.switches:
+    for name, parameter in _parameters(routine).items():
         help_text = _literally(routine.switch_helps.get(name, ""))
         option = typer.Option(to_option(name), help=help_text, rich_help_panel=str(_("Switches")))
-        options.append((_parameter(name), Annotated[bool, option], False))
+        options.append((parameter, Annotated[bool, option], False))
     only_by_name = inspect.Parameter.KEYWORD_ONLY
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [

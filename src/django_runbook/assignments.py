@@ -1,0 +1,171 @@
+"""Merging what several files assign to ``DJANGO_ROUTINES``.
+
+An assignment replaces what was there, which is not what the files of split settings mean. So the
+dictionary that one of them assigns is added to what the others said, and every part of it notes
+where it was declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .commands import ORIGIN_KEY, ORIGINS_KEY, Entry, Place, Routine
+from .declarations import (
+    MALFORMED_KEY,
+    STEP_KEY,
+    Raw,
+    listed_overrides,
+    spelt_out,
+    stamped,
+    symbol_of,
+)
+
+
+def combine(earlier: Any, later: Any, file: str | None, before: int | None = None) -> Raw:
+    """Return what two assignments of ``DJANGO_ROUTINES`` say together, neither changed.
+
+    The later one's commands come after the earlier one's; of a routine's other attributes, the
+    later statement is the one in force. What the later one took over from the earlier one (as
+    ``{**DJANGO_ROUTINES, ...}`` does) counts once.
+
+    :param earlier: the dictionary in force before.
+    :param later: the dictionary that was assigned.
+    :param file: the file that assigned it; none if its entries say where they are from.
+    :param before: the line before which the file assigned it, if it assigns more than one.
+    """
+    combined: Raw = dict(earlier) if isinstance(earlier, dict) else {}
+    if earlier and not combined:
+        combined[MALFORMED_KEY] = earlier
+    if not isinstance(later, Mapping):
+        return {**combined, MALFORMED_KEY: later} if later else combined
+    for name, value in later.items():
+        symbol = symbol_of(name)
+        said = combined.get(symbol)
+        if said is None:
+            combined[symbol] = _placed(name, value, file, before, {})
+        elif said is not value:
+            known = _dictionary(said)
+            combined[symbol] = _both(known, value, _placed(name, value, file, before, known))
+    return combined
+
+
+def _dictionary(value: Any) -> Raw:
+    """Return a routine as a dictionary, whatever it was given as."""
+    if isinstance(value, Routine):
+        return spelt_out(value)
+    return value if isinstance(value, dict) else {MALFORMED_KEY: {"": value}}
+
+
+def _both(earlier: Raw, written: Any, placed: Any) -> Raw:
+    """Return what two dictionaries say of one routine.
+
+    :param earlier: the first.
+    :param written: the second, as it was written.
+    :param placed: the second, with the places of its parts.
+    """
+    later = _dictionary(placed)
+    written = _dictionary(written)
+    result = {**earlier, **{key: value for key, value in later.items() if value is not None}}
+    for key in (ORIGINS_KEY, MALFORMED_KEY, "switch_helps"):
+        old, new = earlier.get(key), later.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            result[key] = {**old, **new}
+    for key in ("overrides", "commands"):
+        old, new, originals = earlier.get(key), later.get(key), written.get(key)
+        if key == "overrides":
+            old, new, originals = map(listed_overrides, (old, new, originals))
+        if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+            result[key] = [*old, *_fresh(old, new, originals)]
+    return result
+
+
+def _fresh(old: Sequence[Any], new: Sequence[Any], originals: Sequence[Any]) -> list[Any]:
+    """Return the entries that were not taken over from the old ones, as themselves or copied.
+
+    :param old: the entries there were.
+    :param new: the entries of the later assignment, placed.
+    :param originals: the same entries as they were written.
+    """
+    known = {id(entry) for entry in old}
+    by_place: dict[Any, list[Any]] = {}
+    for entry in old:
+        if isinstance(entry, dict) and ORIGIN_KEY in entry:
+            by_place.setdefault(entry[ORIGIN_KEY], []).append(entry)
+    fresh = []
+    for entry, original in zip(new, originals, strict=True):
+        copied = isinstance(original, dict) and ORIGIN_KEY in original
+        if id(original) in known or (copied and original in by_place.get(original[ORIGIN_KEY], ())):
+            continue
+        fresh.append(entry)
+    return fresh
+
+
+def _placed(name: Any, value: Any, file: str | None, before: int | None, earlier: Raw) -> Any:
+    """Return a copy of an assigned routine in which every part says where it was declared."""
+    if not isinstance(value, dict) or file is None:
+        return value
+
+    def at(*path: Any) -> Place:
+        return (file, Entry((name, *path), before))
+
+    placed = dict(value)
+    stated: dict[str, Place] = {str(key): at(key) for key in value}
+    helps = value.get("switch_helps")
+    if isinstance(helps, dict):
+        stated.update((f"--{symbol_of(one)}", at("switch_helps", one)) for one in helps)
+    placed[ORIGINS_KEY] = {**stated, **_own_origins(value, earlier)}
+    commands = value.get("commands")
+    if isinstance(commands, list | tuple):
+        placed["commands"] = [
+            stamped(cmd, getattr(cmd, "place", None) or at("commands", index))
+            for index, cmd in enumerate(commands)
+        ]
+    overrides = listed_overrides(value.get("overrides"))
+    if isinstance(overrides, list):
+        placed["overrides"] = [
+            stamped(one, at("overrides", one.get(STEP_KEY)) if isinstance(one, dict) else at())
+            for one in overrides
+        ]
+    return placed
+
+
+def _own_origins(value: Raw, earlier: Raw) -> dict[str, Any]:
+    """Return the places that a routine already has for its attributes, but for stale ones.
+
+    ``{**DJANGO_ROUTINES["deploy"], "atomic": True}`` takes over the places with the values; that
+    of ``atomic`` is then the place of what was replaced.
+    """
+    own, old = value.get(ORIGINS_KEY), earlier.get(ORIGINS_KEY)
+    if not isinstance(own, dict):
+        return {}
+    taken_over = old if isinstance(old, dict) else {}
+    return {
+        key: place
+        for key, place in own.items()
+        if taken_over.get(key) != place or _stated(value, key) is _stated(earlier, key)
+    }
+
+
+def _stated(routine: Raw, key: str) -> Any:
+    """Return an attribute of a routine, or the help of a switch (``--demo``)."""
+    if key.startswith("--"):
+        helps = routine.get("switch_helps")
+        return helps.get(key[2:]) if isinstance(helps, dict) else None
+    return routine.get(key)
+
+
+def place_additions(routines: Raw, file: str) -> None:
+    """Note where the commands are from that a file has put into lists already there.
+
+    :param routines: the setting in force, its earlier commands placed.
+    :param file: the file that has just been executed.
+    """
+    for routine in routines.values():
+        commands = routine.get("commands") if isinstance(routine, dict) else None
+        if not isinstance(commands, list):
+            continue
+        for index, command in enumerate(commands):
+            if not (isinstance(command, dict) and ORIGIN_KEY in command):
+                own = getattr(command, "place", None)
+                commands[index] = stamped(command, own or (file, Entry()))
