@@ -143,7 +143,8 @@ def _own_origins(value: Raw, earlier: Raw) -> dict[str, Any]:
     return {
         key: place
         for key, place in own.items()
-        if taken_over.get(key) != place or _stated(value, key) is _stated(earlier, key)
+        if isinstance(key, str)
+        and (taken_over.get(key) != place or _stated(value, key) is _stated(earlier, key))
     }
 
 

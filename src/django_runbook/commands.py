@@ -122,6 +122,9 @@ class _Command:
 
     def __post_init__(self) -> None:
         self.place = _caller()
+        switches: Any = self.switches
+        if isinstance(switches, list | tuple) and all(isinstance(one, str) for one in switches):
+            self.switches = tuple(map(to_symbol, switches))
 
     @property
     def command_name(self) -> str:

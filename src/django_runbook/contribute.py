@@ -74,8 +74,7 @@ def contribute(app_config: Any) -> Contribution:
     """Return what an app declares with in its ``AppConfig.ready``.
 
     The declarations live with the app's configuration: they go when the app is taken out of
-    ``INSTALLED_APPS``, and count once however often ``ready()`` is called: the same command
-    declared again from the same line is the same declaration.
+    ``INSTALLED_APPS``, and count once however often ``ready()`` is called.
 
     :param app_config: the :class:`~django.apps.AppConfig`: ``contribute(self)``.
     :raises DeclarationError: if it is given anything else.

@@ -124,7 +124,8 @@ def _section(entry: Raw, key: str, kind: type[T]) -> T:
         value = list(value)
     if not isinstance(value, kind):
         if value is not None:
-            entry.setdefault(MALFORMED_KEY, {})[key] = value
+            kept = entry.get(MALFORMED_KEY)
+            entry[MALFORMED_KEY] = {**(kept if isinstance(kept, dict) else {}), key: value}
         value = kind()
     entry[key] = value
     return value

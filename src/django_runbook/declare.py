@@ -15,8 +15,11 @@ from .commands import ORIGIN_KEY, ROUTINE_SETTING, Routine, is_own, to_symbol
 from .declarations import MALFORMED_KEY, STEP_KEY, Raw, Recorder, Verbs, listed_overrides
 from .exceptions import DeclarationError
 
-_NOT_SETTINGS = ("django.apps", "django.core", "pluggy", "django_runbook.plugins")
-"""Below these no settings module is being executed: apps get ready here, and hooks are called."""
+_NOT_SETTINGS = ("django.apps", "django.core", "django_runbook.plugins")
+"""Below these no settings module is being executed: apps get ready here, and hooks are loaded."""
+
+_TESTS = ("pluggy",)
+"""Below these a function may be a test, or a hook. Neither is a settings module itself."""
 
 
 def _settings_frame(verb: str) -> FrameType:
@@ -28,16 +31,23 @@ def _settings_frame(verb: str) -> FrameType:
     """
     frame: FrameType | None = sys._getframe(1)
     caller = None
+    module = None
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         caller = caller or (None if is_own(name) else frame)
-        if frame.f_code.co_name == "<module>" and not is_own(name):
-            if _may_be_settings(name):
-                return frame
+        if frame.f_code.co_name == "<module>" and not is_own(name) and module is None:
+            if not _may_be_settings(name):
+                break
+            module = frame
+        # Django's settings are loaded below django.conf, whatever has asked for them.
+        if name == "django.conf" or (module is None and name.startswith(_TESTS)):
             break
         if name.startswith(_NOT_SETTINGS):
+            module = None
             break
         frame = frame.f_back
+    if module is not None:
+        return module
     assert caller is not None
     raise DeclarationError(
         f"{verb}() was called at {caller.f_code.co_filename}:{caller.f_lineno}, where no settings "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 HOOK_GROUP = "django_runbook"
 """The group of entry points whose values are modules with hooks."""
@@ -40,6 +40,11 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _is_whole(distribution: Distribution) -> bool:
+    """Tell whether a distribution has its metadata: what is left of an uninstalled one has none."""
+    return any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO"))
+
+
 def entry_points(group: str) -> list[Found]:
     """Return the entry points of a group, by distribution, then by name.
 
@@ -52,7 +57,6 @@ def entry_points(group: str) -> list[Found]:
     found = [
         Found(normalised(entry.dist.name), entry.dist.version, entry)
         for entry in importlib.metadata.entry_points(group=group)
-        # What is left of an uninstalled distribution has no name any more.
-        if entry.dist is not None and entry.dist.metadata["Name"]
+        if entry.dist is not None and _is_whole(entry.dist)
     ]
     return sorted(found, key=lambda one: (one.name, one.entry_point.name, one.entry_point.value))

@@ -47,7 +47,7 @@ RESERVED_SWITCHES = frozenset(
         *("all", "atomic", "continue", "expect", "explain", "force_color", "format", "halt"),
         *("help", "hide_locals", "lock", "manage_script", "no_color", "no_lock", "no_subprocess"),
         *("non_atomic", "plugins", "pythonpath", "settings", "show_locals", "skip_checks"),
-        *("subprocess", "traceback", "verbosity", "version", "wait"),
+        *("stderr", "stdout", "subprocess", "traceback", "verbosity", "version", "wait"),
     )
 )
 """Options of ``manage.py routine``, those to come included: no switch can have their names."""
@@ -99,7 +99,9 @@ class Reader:
         self, source: Source, locate: Callable[[Place | None], Origin], index: int = 0
     ) -> None:
         self.source = source
-        self.locate = locate
+        self.locate: Callable[[Any], Origin] = lambda place: locate(
+            place if isinstance(place, tuple) and len(place) == 2 else None
+        )
         self.index = index
         self.problems: list[Problem] = []
 
@@ -123,7 +125,7 @@ class Reader:
                 self._report(
                     None,
                     self.locate(_first_place(value)),
-                    f"{shown(name)} cannot be the name of a routine.",
+                    f"{_shown_name(name)} cannot be the name of a routine.",
                     "Use letters, digits, - and _, starting with a letter.",
                 )
             else:
@@ -314,6 +316,14 @@ class Reader:
         parts = [written] if isinstance(written, str | os.PathLike) else written
         wanted = "a name, or a list of a name and its arguments"
         what = f"{kind!r} of a command in routine {routine!r}"
+        if parts == ():  # what command("migrate") leaves: it is not known whose routine lacks it
+            self._report(
+                None,
+                origin,
+                f"A command was declared without its name, in a routine {routine!r}.",
+                f'The routine\'s name comes first, then the command: ("deploy", {routine!r}).',
+            )
+            return None
         if not isinstance(parts, list | tuple) or not parts:
             self._wrong_type(routine, origin, what, wanted, written)
             return None
@@ -459,6 +469,11 @@ def _is_name(name: str) -> bool:
     return symbol.isidentifier() and not symbol.startswith("_")
 
 
+def _shown_name(name: Any) -> str:
+    """Return a routine's name as a message shows it; what was no string stands in brackets."""
+    return name[1:-1] if isinstance(name, str) and name.startswith("(") else shown(name)
+
+
 def _first_place(value: Any) -> Place | None:
     """Return the first place that a routine's dictionary knows of."""
     if not isinstance(value, Mapping):
@@ -470,7 +485,7 @@ def _first_place(value: Any) -> Place | None:
         for command in (commands if isinstance(commands, list) else ())
         if isinstance(command, Mapping)
     ]
-    known = [*(places.values() if isinstance(places, dict) else ()), *of_commands]
+    known = [*of_commands, *(places.values() if isinstance(places, dict) else ())]
     return next(filter(None, known), None)
 
 

@@ -6,7 +6,8 @@ The order in which fragments arrive has no meaning. They are put in the order of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -52,7 +53,30 @@ def merge(fragments: Iterable[Fragment], absent: Collection[str] = ()) -> Merged
         for name, parts in sorted(by_routine.items())
     }
     problems += _nesting_problems(routines)
+    problems += _misspelt(by_routine)
     return Merged(MappingProxyType(routines), problems)
+
+
+def _misspelt(by_routine: Mapping[str, Sequence[Fragment]]) -> Iterator[Problem]:
+    """Yield a warning for a routine that nobody describes and that is called almost as another."""
+    described = {
+        name
+        for name, parts in by_routine.items()
+        if any(one.name == "help_text" for part in parts for one in part.attributes)
+    }
+    for name, parts in sorted(by_routine.items()):
+        meant = difflib.get_close_matches(name, sorted(described), n=1, cutoff=0.8)
+        commands = [one for part in parts for one in part.declarations]
+        if name not in described and meant and commands:
+            yield Problem(
+                Code.LOOKS_MISSPELT,
+                f"Nobody describes the routine {name!r}, which has a command; there is a routine "
+                f"{meant[0]!r}.",
+                f"Did you mean {meant[0]!r}? If not, state what it is for: "
+                f'routine({name!r}, "...").',
+                commands[0].origin,
+                meant[0],
+            )
 
 
 class _Routine:

@@ -58,6 +58,8 @@ class Code(StrEnum):
     UNKNOWN_PLUGIN = "W005"
     PROGRAM_NOT_HERE = "W006"
     UNUSED_SWITCH = "W007"
+    LOOKS_MISSPELT = "W008"
+    OPTIONS_UNKNOWN = "W009"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,11 @@ def invocation_of(declaration: Declaration) -> Invocation:
     if named.routine is None:
         raise NestingError("It names no routine.")
     for word in rest:
-        if not word.startswith("-"):
-            raise NestingError(f"{word!r} has no meaning after a nested routine's name.")
+        if not word.startswith("--"):
+            raise NestingError(f"{word!r} has no meaning in a nested routine.")
+    for name, given in options.items():
+        if not isinstance(given, bool):
+            raise NestingError(f"Switch {to_option(name)} must be True or False, not {given!r}.")
     if verbosity not in (None, 0, 1, 2, 3):
         raise NestingError(f"The verbosity must be 0, 1, 2 or 3, not {verbosity!r}.")
     switches = [*rest, *(name for name, given in options.items() if given)]

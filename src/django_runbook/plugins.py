@@ -116,8 +116,9 @@ class Manager:
             return self._ask(source, plugin)
 
     def _ask(self, source: Source, plugin: Any) -> Answer:
-        if plugin is not None and self._manager.is_registered(plugin):
-            return Answer(source, same_as=self._manager.get_name(plugin) or "")
+        for name, known in self._manager.list_name_plugin():
+            if known is plugin and plugin is not None:
+                return Answer(source, same_as=name)
         try:
             hooks = self._register(source, plugin)
         except _BadHook as exc:
@@ -132,15 +133,8 @@ class Manager:
                 return Answer(
                     source, problem=Problem(Code.HOOK_RAISED, message, _remedy(source), origin)
                 )
-            if _is_lazy(result):
-                bad = _BadHook(
-                    source,
-                    plugin,
-                    f"{_HOOK} of {_whose(source)} is a generator or a coroutine.",
-                    "Make it an ordinary function.",
-                    hook.function,
-                )
-                return Answer(source, problem=bad.problem)
+            if result is not None:
+                return Answer(source, problem=_returned(source, plugin, hook, result).problem)
         return answer
 
     def _register(self, source: Source, plugin: Any) -> list[pluggy.HookImpl]:
@@ -149,7 +143,11 @@ class Manager:
         name = source.name if source.kind == "app" else f"{source.name}:{source.entry_point}"
         while self._manager.has_plugin(name):  # one distribution may use a name twice
             name += "+"
-        self._manager.register(plugin, name=name)
+        try:
+            self._manager.register(plugin, name=name)
+        except ValueError as exc:  # pluggy compares plugins, and knows one that is equal
+            message = f"A plugin object of {_whose(source)} is equal to another plugin."
+            raise _BadHook(source, plugin, message, "Compare it by identity.") from exc
         caller = getattr(self._manager.hook, _HOOK)
         own = [hook for hook in caller.get_hookimpls() if hook.plugin is plugin]
         return sorted(own, key=lambda hook: _first_line(hook.function) or 0)
@@ -161,6 +159,9 @@ class Manager:
             opts = self._manager.parse_hookimpl_opts(plugin, name)
             if opts is not None:
                 marked[name] = opts
+            elif _is_marked(inspect.getattr_static(plugin, name, None)):
+                message = f"{name} of {_whose(source)} is marked as a hook, and is no function."
+                raise _BadHook(source, plugin, message, f"Make it a function: {_SIGNATURE}")
         for name, opts in marked.items():
             function = getattr(plugin, name)
             hook = opts.get("specname") or name
@@ -177,6 +178,11 @@ class Manager:
                 raise _BadHook(source, plugin, message, _SIGNATURE, function)
         if not marked:
             _check_unmarked(source, plugin)
+
+
+def _is_marked(value: Any) -> bool:
+    """Tell whether something bears pluggy's mark of a hook."""
+    return f"{hookspecs.PROJECT}_impl" in getattr(value, "__dict__", {})
 
 
 class _BadHook(Exception):
@@ -197,25 +203,33 @@ def _check_unmarked(source: Source, plugin: Any) -> None:
     A distribution names its module for nothing else, so that is always a mistake. An app's module
     ``routines`` may be its own business, unless it has a function that was meant to be the hook.
     """
+    if issubclass(type(plugin), FunctionType):
+        message = f"The entry point of {_whose(source)} names a function."
+        raise _BadHook(source, plugin, message, "Name the module that holds the hook.", plugin)
     own = getattr(plugin, "__dict__", {})
     functions = [name for name, value in own.items() if issubclass(type(value), FunctionType)]
     meant = difflib.get_close_matches(_HOOK, sorted(functions), n=1, cutoff=0.8)
-    if not meant and source.kind == "app":
+    # Whoever imports the mark wants to set it.
+    meant_to = any(value is hookspecs.hookimpl for value in own.values())
+    if not meant and not meant_to and _HOOK not in own and source.kind == "app":
         return
     if meant:
         message = f"{_whose(source)} defines {meant[0]}(), which is not marked as a hook."
     else:
-        message = f"{_whose(source)} has no hook in what its entry point names."
+        where = "its module routines" if source.kind == "app" else "what its entry point names"
+        message = f"{_whose(source)} has no hook in {where}."
     hint = f"Write @hookimpl above def {_HOOK}(routines), from django_runbook import hookimpl."
     raise _BadHook(source, plugin, message, hint, own[meant[0]] if meant else None)
 
 
-def _is_lazy(result: Any) -> bool:
-    """Tell whether a hook has only promised to declare something, and break the promise."""
-    lazy = inspect.isgenerator(result) or inspect.isasyncgen(result) or inspect.isawaitable(result)
+def _returned(source: Source, plugin: Any, hook: pluggy.HookImpl, result: Any) -> _BadHook:
+    """Return the error of a hook that returns something, such as a promise to declare."""
     if inspect.iscoroutine(result):
         result.close()  # nobody will await it
-    return lazy
+    kind = type(result).__name__
+    message = f"{_HOOK} of {_whose(source)} returns a {kind}, which nobody reads."
+    hint = "A hook declares by calling routines.command(...), and returns nothing."
+    return _BadHook(source, plugin, message, hint, hook.function)
 
 
 def _whose(source: Source) -> str:

@@ -14,13 +14,14 @@ from typing import Any, TypeAlias
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
+from django.db import Error as DatabaseError
 
 from .canonical import jsonable
 from .commands import COMMAND_KEYS
 from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
 
-_Options: TypeAlias = "set[str] | CommandNotLoadable"
+_Options: TypeAlias = "set[str] | CommandNotLoadable | DatabaseError"
 
 _CONTROLS_TO_COME = ("atomic", "subprocess", "continue_on_error")
 
@@ -84,7 +85,12 @@ def known_options(command: BaseCommand, name: str) -> set[str]:
         choices = getattr(action, "choices", None)
         for sub in choices.values() if isinstance(choices, dict) else ():
             actions.extend(getattr(sub, "_actions", ()))
-    names = {action.dest for action in actions}
+    # A positional argument that is required cannot be given by its name.
+    names = {
+        action.dest
+        for action in actions
+        if action.option_strings or not getattr(action, "required", False)
+    }
     for action in actions:
         if action.option_strings:
             names.add(min(action.option_strings).lstrip("-").replace("-", "_"))
@@ -119,6 +125,8 @@ def _options_of(name: str) -> _Options:
             return known_options(command, name)
         except CommandNotLoadable as exc:
             return exc
+        except DatabaseError as exc:
+            return exc
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the command's
             return _not_loadable(name, exc)
 
@@ -140,6 +148,12 @@ def _unknown(step: Step, routine: str, options: _Options) -> Iterator[Problem]:
     if isinstance(options, CommandNotLoadable):
         message = f"{whose}: {options}."
         yield Problem(Code.UNKNOWN_COMMAND, message, options.hint, step.origin, routine)
+        return
+    if isinstance(options, DatabaseError):
+        # On a new server the tables that its parser asks for come with an earlier step.
+        message = f"{whose}: its options ask the database, which failed: {jsonable(options)}"
+        hint = "That is as it should be before the first migrate; else mend the database."
+        yield Problem(Code.OPTIONS_UNKNOWN, message, hint, step.origin, routine)
         return
     name = step.declaration.name
     for option in step.declaration.options:

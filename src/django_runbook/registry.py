@@ -37,7 +37,9 @@ class Registry:
         searched = [one for each in gathered for one in each.searched]
         merged = merge(
             (fragment for each in gathered for fragment in each.fragments),
-            absent={one.source.name for one in searched if not one.heard},
+            absent={one.source.name for one in searched if not one.heard}.difference(
+                one.source.name for one in searched if one.heard
+            ),
         )
         problems = [problem for each in gathered for problem in each.problems]
         return _Collected(merged, (*problems, *merged.problems), tuple(searched))

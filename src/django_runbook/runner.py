@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib
+import os
 import shutil
 import signal
 import subprocess
@@ -97,16 +99,28 @@ def _run(plan: Plan, context: Context) -> None:
             except Exception as exc:
                 # Whatever a step raises is that step's failure, and is reported with its origin.
                 failure = _failure(plan, index, exc)
-                answers = routine_failed.send(
-                    failed_command=index, exception=exc, **signal_arguments
-                )
-                if not any(answer for _, answer in answers):
+                if not _is_handled(failure, index, exc, signal_arguments):
                     raise failure from exc
             else:
                 last = index
     except ExitEarly:
         early = True
     routine_finished.send(early_exit=early, last_command=last, **signal_arguments)
+
+
+def _is_handled(
+    failure: StepFailed, index: int, exc: Exception, signal_arguments: Mapping[str, Any]
+) -> bool:
+    """Tell whether a receiver of ``routine_failed`` wants the routine to go on."""
+    try:
+        answers = routine_failed.send(failed_command=index, exception=exc, **signal_arguments)
+    except ExitEarly:
+        raise
+    except Exception as broken:
+        # The step's failure must not be lost behind that of a receiver.
+        said = f"{type(broken).__name__}: {broken}"
+        raise StepFailed(f"{failure}\n  a receiver of routine_failed raised {said}") from broken
+    return any(answer for _, answer in answers)
 
 
 def _run_step(step: Step, context: Context) -> None:
@@ -123,11 +137,36 @@ def _run_step(step: Step, context: Context) -> None:
 
 
 def _run_management(step: Step, context: Context) -> None:
+    process = os.getpid()
+    try:
+        _call(step, context)
+    except SystemExit as exc:
+        if os.getpid() != process:
+            raise  # a child that the command has forked ends here, as it asked to
+        if exc.code not in (None, 0):
+            status = f"status {exc.code}" if isinstance(exc.code, int) else str(exc.code)
+            raise CommandFailed(f"it ended the process with {status}") from exc
+    if os.getpid() != process:
+        # A forked child has come back: it must not run the rest of the routine a second time.
+        os._exit(0)
+    if step.declaration.name == "makemigrations":
+        importlib.invalidate_caches()  # migrate must see the files it has just written
+
+
+def _call(step: Step, context: Context) -> None:
     declared = step.declaration
     name, *arguments = declared.argv
-    command = load_command(name)
-    known = known_options(command, name)
-    options = dict(declared.options)
+    try:
+        command = load_command(name)
+        known = known_options(command, name)
+    except SystemExit as exc:
+        # Whatever the status: it ended before it could be run.
+        raise CommandFailed(f"it ended the process ({exc}) before it was run") from exc
+    # A command may change what it is given, and the declaration may run again.
+    options = {
+        key: copy.copy(value) if isinstance(value, list | dict | set) else value
+        for key, value in declared.options.items()
+    }
     if context.verbosity is not None and "verbosity" in known and not _says_verbosity(arguments):
         options.setdefault("verbosity", context.verbosity)
     for option, value in (context.color or {}).items():
@@ -137,14 +176,7 @@ def _run_management(step: Step, context: Context) -> None:
         options.setdefault("stdout", context.stdout)
     if context.stderr is not None:
         options.setdefault("stderr", context.stderr)
-    try:
-        call_command(command, *arguments, **options)
-    except SystemExit as exc:
-        if exc.code not in (None, 0):
-            status = f"status {exc.code}" if isinstance(exc.code, int) else str(exc.code)
-            raise CommandFailed(f"it ended the process with {status}") from exc
-    if name == "makemigrations":
-        importlib.invalidate_caches()  # migrate must see the files it has just written
+    call_command(command, *arguments, **options)
 
 
 def _says_verbosity(arguments: Sequence[str]) -> bool:
@@ -157,10 +189,12 @@ def _says_verbosity(arguments: Sequence[str]) -> bool:
 def _run_system(step: Step, context: Context) -> None:
     name, *arguments = step.declaration.argv
     program = shutil.which(name)
+    if program is None and os.path.isfile(name):
+        raise CommandFailed(f"{name} is not executable")
     if program is None:
         raise CommandFailed(f"there is no program {name!r} on PATH")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed
+        stream.flush()
     try:
         done = subprocess.run(
             [program, *arguments],

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import gcd
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,8 @@ from django.conf import settings
 from django.utils.module_loading import module_has_submodule
 
 from .assignments import combine
-from .commands import ORIGIN_KEY, ROUTINE_SETTING, Entry, Place
+from .canonical import jsonable
+from .commands import ROUTINE_SETTING, Entry, Place
 from .contribute import Contribution, contributed
 from .distributions import HOOK_GROUP, entry_points
 from .fragments import Reader
@@ -272,23 +274,32 @@ def _take(gathered: Gathered, answer: Answer) -> Searched:
 
 
 def _once(contribution: Contribution) -> Contribution:
-    """Return a contribution in which what was declared again from the same line counts once.
+    """Return what a contribution declares, once however often ``ready()`` was called.
 
-    ``ready()`` may be called again on an app's configuration; what it declares is then the same.
+    An app's ``ready()`` that is called again declares the same again, for every routine. So if the
+    commands of each routine are a sequence said k times, for one k, it was called k times. (Where
+    one call says everything it says k times over, that is taken for k calls.)
     """
+    lists = {
+        name: [jsonable(command) for command in routine.get("commands", ())]
+        for name, routine in contribution.declared.items()
+    }
+    calls = gcd(*(_repetitions(commands) for commands in lists.values() if commands))
+    if calls < 2:
+        return contribution
     result = Contribution()
     result.files = contribution.files
     for name, routine in contribution.declared.items():
-        by_line: dict[Any, list[Any]] = {}
-        commands = []
-        for command in routine.get("commands", ()):
-            place = command.get(ORIGIN_KEY) if isinstance(command, dict) else None
-            said = by_line.setdefault(place, [])
-            if command not in said:
-                said.append(command)
-                commands.append(command)
-        result.declared[name] = {**routine, "commands": commands}
+        own = len(lists[name]) // calls
+        result.declared[name] = {**routine, "commands": routine.get("commands", [])[:own]}
     return result
+
+
+def _repetitions(items: list[Any]) -> int:
+    """Return how many times over a sequence says the same shorter one; 1 if it does not."""
+    size = len(items)
+    periods = (period for period in range(1, size + 1) if size % period == 0)
+    return next(size // period for period in periods if items == items[:period] * (size // period))
 
 
 def unknown_plugins(policy: Policy, searched: Sequence[Searched]) -> list[Problem]:

@@ -92,10 +92,10 @@ def absorb(scope: dict[str, Any], file: str | None, before: int | None = None) -
     merged = scope.get(MERGED_KEY)
     if current is None:
         return
+    if isinstance(merged, dict) and file is not None:
+        place_additions(merged, file)
     if merged is None or current is not merged:
         scope[ROUTINE_SETTING] = scope[MERGED_KEY] = combine(merged or {}, current, file, before)
-    elif file is not None:
-        place_additions(merged, file)
 
 
 def plugin_settings(distribution: str) -> tuple[str, ...]:

@@ -180,7 +180,9 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     def list_steps(self) -> None:
         """Print the commands that would run, one a line."""
         for line in to_list(self.plan):
-            self.stdout.write(line)
+            self._write(line)
+        for problem in self.plan.errors:
+            self.stderr.write("\n".join(problem_lines(problem)))
         self._end_with(self.plan.problems)
 
     def unknown_routine(self, name: str) -> NoReturn:
@@ -267,7 +269,15 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         if self.force_color or self.stdout.isatty():
             print_table(plan, self.streams[0] or sys.stdout, color=not self.no_color)
         else:
-            self.stdout.write(to_text(plan))
+            self._write(to_text(plan))
+
+    def _write(self, text: str) -> None:
+        self.stdout.write(self._encodable(text))
+
+    def _encodable(self, text: str) -> str:
+        """Return a text as this output can show it: what it cannot must not end a deploy."""
+        encoding = getattr(self.streams[0] or sys.stdout, "encoding", None) or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def _end_with(self, problems: Any) -> None:
         if any(problem.level == "error" for problem in problems):
@@ -281,7 +291,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             plan,
             Context(
                 sender=self,
-                echo=lambda line: self.secho(line, fg="cyan"),
+                echo=lambda line: self.secho(self._encodable(line), fg="cyan"),
                 everything=self.everything,
                 verbosity=self.verbosity,
                 stdout=self.streams[0],
@@ -335,9 +345,12 @@ def _parameters(routine: MergedRoutine) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name in routine.switches:
         parameter = name
-        while keyword.iskeyword(parameter) or parameter in taken:
+        while (
+            keyword.iskeyword(parameter)
+            or parameter in taken
+            or (parameter != name and parameter in routine.switches)
+        ):
             parameter += "_"
-            taken.update(routine.switches)
         taken.add(parameter)
         parameters[name] = parameter
     return parameters
