@@ -67,6 +67,7 @@ class Manager:
         self._manager = _Pluggy(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._claimed: dict[str, str] = {}
+        self._names: dict[int, str] = {}
 
     def claim(self, module: str, source: Source) -> None:
         """Note that a module is an app's, whoever else names it.
@@ -116,9 +117,8 @@ class Manager:
             return self._ask(source, plugin)
 
     def _ask(self, source: Source, plugin: Any) -> Answer:
-        for name, known in self._manager.list_name_plugin():
-            if known is plugin and plugin is not None:
-                return Answer(source, same_as=name)
+        if id(plugin) in self._names:
+            return Answer(source, same_as=self._names[id(plugin)])
         try:
             hooks = self._register(source, plugin)
         except _BadHook as exc:
@@ -126,10 +126,10 @@ class Manager:
         answer = Answer(source)
         for hook in hooks:
             try:
-                result = hook.function(answer.contribution)
+                result = hook(answer.contribution)
             except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the plugin's
                 message = f"{_whose(source)}: its {_HOOK} hook raised {_described(exc)}"
-                origin = _raised_at(source, exc, hook.function.__module__)
+                origin = _raised_at(source, exc, hook.__module__)
                 return Answer(
                     source, problem=Problem(Code.HOOK_RAISED, message, _remedy(source), origin)
                 )
@@ -137,9 +137,11 @@ class Manager:
                 return Answer(source, problem=_returned(source, plugin, hook, result).problem)
         return answer
 
-    def _register(self, source: Source, plugin: Any) -> list[pluggy.HookImpl]:
+    def _register(self, source: Source, plugin: Any) -> list[Callable[..., Any]]:
         """Return a plugin's implementations of the hook, as they stand in its file."""
-        self._check_marks(source, plugin)
+        hooks = self._marked(source, plugin)
+        if not hooks:
+            _check_unmarked(source, plugin)
         name = source.name if source.kind == "app" else f"{source.name}:{source.entry_point}"
         while self._manager.has_plugin(name):  # one distribution may use a name twice
             name += "+"
@@ -148,36 +150,42 @@ class Manager:
         except ValueError as exc:  # pluggy compares plugins, and knows one that is equal
             message = f"A plugin object of {_whose(source)} is equal to another plugin."
             raise _BadHook(source, plugin, message, "Compare it by identity.") from exc
-        caller = getattr(self._manager.hook, _HOOK)
-        own = [hook for hook in caller.get_hookimpls() if hook.plugin is plugin]
-        return sorted(own, key=lambda hook: _first_line(hook.function) or 0)
+        self._names[id(plugin)] = name  # pluggy keeps the plugin, so no other gets its id
+        return sorted(hooks, key=lambda hook: _first_line(hook) or 0)
 
-    def _check_marks(self, source: Source, plugin: Any) -> None:
-        """Refuse a plugin whose marked functions are no proper implementations of the hook."""
-        marked = {}
+    def _marked(self, source: Source, plugin: Any) -> list[Callable[..., Any]]:
+        """Return the functions that a plugin has marked as hooks, each a proper one."""
+        hooks = []
         for name in dir(plugin):
             opts = self._manager.parse_hookimpl_opts(plugin, name)
             if opts is not None:
-                marked[name] = opts
+                hooks.append(getattr(plugin, name))
+                _check_mark(source, plugin, opts.get("specname") or name, hooks[-1], opts)
             elif _is_marked(inspect.getattr_static(plugin, name, None)):
                 message = f"{name} of {_whose(source)} is marked as a hook, and is no function."
                 raise _BadHook(source, plugin, message, f"Make it a function: {_SIGNATURE}")
-        for name, opts in marked.items():
-            function = getattr(plugin, name)
-            hook = opts.get("specname") or name
-            if hook != _HOOK:
-                message = f"{_whose(source)} implements the unknown hook {hook!r}."
-                hint = closest(hook, [_HOOK]) or f"The hook is {_HOOK!r}."
-                raise _BadHook(source, plugin, message, hint, function)
-            if opts.get("wrapper") or opts.get("hookwrapper"):
-                message = f"{_whose(source)} implements {_HOOK} as a hook wrapper."
-                hint = "Wrappers are refused: a plugin declares its own steps only."
-                raise _BadHook(source, plugin, message, hint, function)
-            if list(inspect.signature(function).parameters) != ["routines"]:
-                message = f"The hook of {_whose(source)} has the wrong arguments."
-                raise _BadHook(source, plugin, message, _SIGNATURE, function)
-        if not marked:
-            _check_unmarked(source, plugin)
+        return hooks
+
+
+def _check_mark(
+    source: Source,
+    plugin: Any,
+    hook: str,
+    function: Callable[..., Any],
+    opts: pluggy.HookimplOpts,
+) -> None:
+    """Refuse a marked function that does not implement the hook as its contract says."""
+    if hook != _HOOK:
+        message = f"{_whose(source)} implements the unknown hook {hook!r}."
+        hint = closest(hook, [_HOOK]) or f"The hook is {_HOOK!r}."
+        raise _BadHook(source, plugin, message, hint, function)
+    if opts.get("wrapper") or opts.get("hookwrapper"):
+        message = f"{_whose(source)} implements {_HOOK} as a hook wrapper."
+        hint = "Wrappers are refused: a plugin declares its own steps only."
+        raise _BadHook(source, plugin, message, hint, function)
+    if list(inspect.signature(function).parameters) != ["routines"]:
+        message = f"The hook of {_whose(source)} has the wrong arguments."
+        raise _BadHook(source, plugin, message, _SIGNATURE, function)
 
 
 def _is_marked(value: Any) -> bool:
@@ -222,14 +230,14 @@ def _check_unmarked(source: Source, plugin: Any) -> None:
     raise _BadHook(source, plugin, message, hint, own[meant[0]] if meant else None)
 
 
-def _returned(source: Source, plugin: Any, hook: pluggy.HookImpl, result: Any) -> _BadHook:
+def _returned(source: Source, plugin: Any, hook: Callable[..., Any], result: Any) -> _BadHook:
     """Return the error of a hook that returns something, such as a promise to declare."""
     if inspect.iscoroutine(result):
         result.close()  # nobody will await it
     kind = type(result).__name__
     message = f"{_HOOK} of {_whose(source)} returns a {kind}, which nobody reads."
     hint = "A hook declares by calling routines.command(...), and returns nothing."
-    return _BadHook(source, plugin, message, hint, hook.function)
+    return _BadHook(source, plugin, message, hint, hook)
 
 
 def _whose(source: Source) -> str:
