@@ -246,3 +246,10 @@ def ids(document: Any, status: str = "run") -> list[str]:
 def problem_ids(document: Any) -> list[str]:
     """Return the ids of a JSON document's problems, without the common prefix."""
     return [problem["id"].removeprefix("django_runbook.") for problem in document["problems"]]
+
+
+def line_of(file: Path, text: str) -> int:
+    """Return the number of the one line of a file that holds a text."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    (found,) = (number for number, line in enumerate(lines, 1) if text in line)
+    return found

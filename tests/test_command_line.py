@@ -293,19 +293,58 @@ def test_a_routine_and_its_switches_have_one_name_in_both_spellings(project: Pro
     assert project.ran == ["probe old", "probe old"]
 
 
+ODD_SWITCHES = (
+    *("self", "ctx", "class", "given", "routine", "help_text", "commands", "import", "import_"),
+    *("routine-explain", "routine-format", "routine_all", "callback", "args", "kwargs", "options"),
+)
+
+
 def test_a_switch_may_be_called_like_a_parameter_of_ours(project: Project) -> None:
     """Names that Python or our own functions use inside are switches like any other."""
-    names = ["self", "ctx", "class", "given", "routine", "stdout", "help_text", "commands"]
     project.settings(f"""
-        for name in {names!r}:
+        for name in {ODD_SWITCHES!r}:
             command("deploy", "probe", name, switches=[name])
     """)
 
-    done = project.manage("routine", "deploy", "--all")
-    assert (done.status, project.ran) == (0, [f"probe {name}" for name in names]), done.err
-    single = project.manage("routine", "deploy", "--self", "--class", "--stdout")
-    assert single.status == 0, single.err
-    assert project.ran[len(names) :] == ["probe self", "probe class", "probe stdout"]
+    # One by one, so that each is seen to turn on its own step and no other.
+    every, *single = call(
+        project,
+        (("deploy", "--all"), {}),
+        *((("deploy", f"--{name}"), {}) for name in ODD_SWITCHES),
+    )
+
+    assert every["ran"] == [f"probe {name}" for name in ODD_SWITCHES], every["message"]
+    assert [result["ran"] for result in single] == [[f"probe {name}"] for name in ODD_SWITCHES]
+
+
+def test_a_keyword_is_the_switch_of_its_name_whatever_the_others_are_called(
+    project: Project,
+) -> None:
+    """Only a name that Python does not allow, or that is taken, cannot be given as it is."""
+    project.settings(f"""
+        for name in {ODD_SWITCHES!r}:
+            command("deploy", "probe", name, switches=[name])
+    """)
+    names = ["given", "callback", "commands", "help_text", "import_", "kwargs", "options"]
+
+    results = call(project, *((("deploy",), {name: True}) for name in names))
+
+    assert [result["ran"] for result in results] == [[f"probe {name}"] for name in names], results
+
+
+def test_a_switch_that_nobody_can_write_is_refused_and_the_others_work(project: Project) -> None:
+    """What is no name is an error of the plan, and no crash of the command line."""
+    project.settings("""
+        command("deploy", "probe", switches=["x\u00b2"])
+        command("package", "probe", "packed", switches=["caf\u00e9"])
+    """)
+
+    refused = project.manage("routine", "deploy")
+    assert (refused.status, project.ran) == (1, [])
+    assert "(django_runbook.E001) 'x\u00b2' cannot be the name of a switch" in refused.err
+    assert "Traceback" not in refused.err
+    assert project.manage("routine", "package", "--caf\u00e9").status == 0
+    assert project.ran == ["probe packed"]
 
 
 def test_get_plan_takes_switches_in_both_spellings(project: Project) -> None:

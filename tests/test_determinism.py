@@ -314,14 +314,13 @@ def first(site: Project) -> list[str]:
 
 
 @pytest.fixture
-def memory() -> Iterator[Path | None]:
-    """A new directory on a tmpfs, if there is one: it lists files in another order than a disk."""
+def memory() -> Iterator[Path]:
+    """A new directory on a tmpfs, which lists files in another order than a disk."""
     mounts = Path("/proc/mounts")
     lines = mounts.read_text().splitlines() if mounts.exists() else []
     tmpfs = any(line.split()[1:3] == ["/dev/shm", "tmpfs"] for line in lines)
     if not tmpfs or not os.access("/dev/shm", os.W_OK):
-        yield None
-        return
+        pytest.skip("/dev/shm is no tmpfs that can be written to")
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="runbook-") as name:
         yield Path(name)
 
@@ -384,16 +383,14 @@ def test_hash_seeds_do_not_show(site: Project, first: list[str], seeds: range) -
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_order_of_creation_does_not_show(
-    tmp_path: Path, memory: Path | None, first: list[str], seed: int
-) -> None:
+def test_the_order_of_creation_does_not_show(memory: Path, first: list[str], seed: int) -> None:
     """Files and distributions made in any order make one plan: on a tmpfs, where that shows."""
-    project = Site((memory or tmp_path) / "project", Random(seed)).created()
+    project = Site(memory / "project", Random(seed)).created()
 
     assert explained(project) == first
 
 
-@pytest.mark.parametrize("seed", range(20, 25))
+@pytest.mark.parametrize("seed", range(20, 22))
 def test_the_order_of_creation_does_not_show_on_a_disk(
     tmp_path: Path, first: list[str], seed: int
 ) -> None:
@@ -403,10 +400,8 @@ def test_the_order_of_creation_does_not_show_on_a_disk(
     assert explained(project) == first
 
 
-def test_a_tmpfs_lists_by_the_order_of_creation(memory: Path | None) -> None:
+def test_a_tmpfs_lists_by_the_order_of_creation(memory: Path) -> None:
     """The test above is worth something: there, an unsorted wildcard would show."""
-    if memory is None:
-        pytest.skip("/dev/shm is no tmpfs that can be written to")
     listings = set()
     for seed in range(5):
         site = Site(memory / str(seed), Random(seed))
@@ -417,7 +412,7 @@ def test_a_tmpfs_lists_by_the_order_of_creation(memory: Path | None) -> None:
     assert len(listings) > 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_distributions_in_several_directories_do_not_show(
     tmp_path: Path, first: list[str], seed: int
 ) -> None:
@@ -594,6 +589,23 @@ def test_no_problem_shows_an_address_or_the_order_of_a_set(project: Project) -> 
 
     assert len(seen[0]) >= len(MISTAKES)
     assert set.union(*seen) - set.intersection(*seen) == set()
+
+
+def test_no_exception_shows_an_address(project: Project) -> None:
+    """What plugins and commands raise is told in the same words by every process."""
+    raises = "raise ValueError(object(), [object()])\n"
+    command = "from django.core.management.base import BaseCommand\nclass Command(BaseCommand):\n"
+    project.app("shop", routines=hook(raises))
+    project.app("blog", routines=raises)
+    project.command("probe", "broken", raises)
+    project.command("probe", "unasked", f"{command}    def add_arguments(self, _): {raises}")
+    project.settings('command("deploy", "broken")\ncommand("deploy", "unasked")')
+
+    one, other = documents(project, seeds=2)
+
+    assert one == other
+    assert [problem["id"][-4:] for problem in one["problems"]] == ["E004", "E003", "E012", "E012"]
+    assert "0x" not in json.dumps(one)
 
 
 def test_equal_options_are_the_same_command_under_every_hash_seed(project: Project) -> None:

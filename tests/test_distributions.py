@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
-from .projects import Project, hook, ids, install, problem_ids
+from .projects import Project, hook, ids, install, problem_ids, write
 
 
 def says(word: str) -> str:
@@ -120,6 +121,24 @@ def test_two_entry_points_of_one_distribution(project: Project) -> None:
     ]
 
 
+def test_two_entry_points_of_one_name_in_one_distribution(project: Project) -> None:
+    """The format does not forbid it; both count, by what they name."""
+    site = project.distribution(
+        "acme-suite",
+        modules={"acme_suite/cdn.py": says("cdn"), "acme_suite/shop.py": says("shop")},
+    )
+    write(
+        site / "acme_suite-1.0.dist-info" / "entry_points.txt",
+        "[django_runbook]\nmain = acme_suite.shop\nmain = acme_suite.cdn\n",
+    )
+    project.settings("")
+
+    ran = project.manage("routine", "deploy", "--explain", "--format", "json")
+
+    assert "Traceback" not in ran.err
+    assert (words(ran.document), ran.document["problems"]) == (["cdn", "shop"], [])
+
+
 def test_two_distributions_with_the_same_entry_point_name(project: Project) -> None:
     """Where pluggy drops the second of two equal names, both count here."""
     project.distribution(**plugin("acme-cdn", "cdn", entry_point="hooks"))
@@ -204,6 +223,39 @@ def test_an_app_with_an_entry_point_counts_once_as_the_app(project: Project) -> 
     document = project.explain()
     assert words(document) == ["shop", "more"]
     assert {step["origin"]["kind"] for step in document["steps"]} == {"distribution"}
+
+
+def test_an_object_in_the_module_of_an_app_is_the_distributions(project: Project) -> None:
+    """The module's hook is the app's; an object in it is a plugin of its own."""
+    project.distribution(
+        "acme-shop",
+        modules={
+            "acme_shop/routines.py": says("module")
+            + dedent("""
+                class Plugin:
+                    @hookimpl
+                    def contribute_routines(self, routines):
+                        routines.command("deploy", "probe", "object")
+
+                plugin = Plugin()
+            """)
+        },
+        entry_points={
+            "django_runbook": {
+                "app": "acme_shop.routines",
+                "more": "acme_shop.routines:plugin",
+            }
+        },
+    )
+    project.apps = ("acme_shop",)
+    project.settings("")
+
+    document = project.explain()
+
+    assert document["problems"] == []
+    assert ids(document) == ["acme_shop:probe", "acme-shop:probe"]
+    assert words(document) == ["module", "object"]
+    assert [step["origin"]["kind"] for step in document["steps"]] == ["app", "distribution"]
 
 
 def test_a_broken_module_of_an_app_with_an_entry_point_is_reported_once(project: Project) -> None:

@@ -222,7 +222,7 @@ def test_commands_have_the_fields_in_the_known_order() -> None:
 
     assert (migrate.command_name, migrate.command_args) == ("migrate", ("auth",))
     assert migrate.command_str == "migrate auth"
-    assert (migrate.priority, migrate.switches) == (3, ["demo"])
+    assert (migrate.priority, migrate.switches) == (3, ("demo",))
     assert (migrate.pre_hook, migrate.post_hook) == ("before", "after")
     assert (migrate.options, migrate.result) == ({}, None)
     assert migrate.management == migrate.command

@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from .projects import Project, hook
+from .projects import Project, hook, line_of
 
 COLUMNS = {"#", "PRIORITY", "STEP", "COMMAND", "SWITCHES", "SOURCE", "WHY"}
 
 BOXES = re.compile("[\u2500-\u257f]")
 """The characters that tables are drawn with."""
-
-
-def line_of(settings: Path, text: str) -> int:
-    """Return the number of the line of a file that holds a text."""
-    lines = settings.read_text(encoding="utf-8").splitlines()
-    (found,) = (number for number, line in enumerate(lines, 1) if text in line)
-    return found
 
 
 def explained(project: Project, *args: str, **kwargs: dict[str, str]) -> str:

@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from django_runbook.assignments import combine, place_additions
 from django_runbook.commands import ManagementCommand, Place, Routine, SystemCommand
+from django_runbook.declarations import Recorder
+from django_runbook.declare import routines_in
 from django_runbook.fragments import RESERVED_SWITCHES, Reader
 from django_runbook.merge import merge
 from django_runbook.model import SETTINGS, Declaration, Fragment, Origin, Problem
@@ -258,7 +261,15 @@ WRITE_ARGV = "Give a name, or a list of a name and its arguments."
         *(
             ({kind: empty}, f"'{kind}' of a command in routine 'deploy' must be a name", WRITE_ARGV)
             for kind in ("management", "system")
-            for empty in ("", " ", (), [], ("",), None, 5, {"migrate"}, {"migrate": 1})
+            for empty in ("", " ", [], ("",), None, 5, {"migrate"}, {"migrate": 1})
+        ),
+        *(
+            (
+                {kind: ()},
+                "A command was declared without its name, in a routine 'deploy'.",
+                "The routine's name comes first, then the command: (\"deploy\", 'deploy').",
+            )
+            for kind in ("management", "system")
         ),
         *(
             (
@@ -277,7 +288,9 @@ def test_what_is_no_command_is_a_problem(entry: Any, message: str, hint: str) ->
 
     assert problem.message.startswith(message)
     assert problem.hint == hint
-    assert (problem.id, problem.routine) == ("django_runbook.E001", "deploy")
+    # Whose command lacks its name is not known, so that concerns every routine.
+    routine = None if "without its name" in message else "deploy"
+    assert (problem.id, problem.routine) == ("django_runbook.E001", routine)
     ((fragment,), _) = read(raw)
     assert [one.name for one in fragment.declarations] == ["a", "b"]
 
@@ -378,13 +391,20 @@ def test_a_problem_stands_where_the_declaration_does() -> None:
     assert problem.origin == Origin(SETTINGS, "test_fragments.py", 1)
 
 
-@pytest.mark.parametrize("commands", [5, None, "migrate", ManagementCommand("migrate")])
+@pytest.mark.parametrize("commands", [5, "migrate", ManagementCommand("migrate")])
 def test_a_routine_object_may_be_malformed_too(commands: Any) -> None:
     """It holds what was written, right or wrong, and is judged like a dictionary."""
-    _, problems = read({"deploy": Routine("deploy", commands=commands)})
+    problem = only_problem({"deploy": Routine("deploy", commands=commands)})
 
-    assert commands is None or problems
-    assert all(one.hint for one in problems)
+    assert problem.message.startswith("'commands' of routine 'deploy' must be a list of commands")
+
+
+@pytest.mark.parametrize("routine", [Routine("deploy", commands=None), {"commands": None}])
+def test_no_commands_are_no_mistake(routine: Any) -> None:
+    """``None`` stands for what is not stated, in either form."""
+    (fragment,), problems = read({"deploy": routine})
+
+    assert (fragment.declarations, problems) == ((), [])
 
 
 # --- good forms ----------------------------------------------------------------------------------
@@ -668,3 +688,62 @@ def kept(raw: Any, fragments: list[Fragment]) -> bool:
         if tuple(map(len, found)) != (len(commands), len(helps), count):
             return False
     return True
+
+
+# --- anything at all, declared by calls --------------------------------------------------------
+
+FILE = "/srv/site/config/settings.py"
+WORDS = NAMES | ANYTHING
+KEYWORDS = st.dictionaries(
+    st.sampled_from(["priority", "switches", "run_after", "step_id", "help_text", "pre_hook"]),
+    ANYTHING,
+    max_size=3,
+)
+CALLS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("routine"),
+            WORDS,
+            st.lists(COMMANDS, max_size=2).map(tuple),
+            st.dictionaries(st.sampled_from(["help_text", "atomic", "initialize"]), ANYTHING),
+            st.dictionaries(NAMES, ANYTHING, max_size=2),
+        ),
+        st.tuples(
+            st.just("command"),
+            st.sampled_from([ManagementCommand, SystemCommand]),
+            WORDS,
+            st.lists(WORDS, max_size=2).map(tuple),
+            KEYWORDS,
+        ),
+        st.tuples(
+            st.just("override"),
+            WORDS,
+            WORDS,
+            st.dictionaries(NAMES | st.sampled_from([*FIELDS, "disabled"]), ANYTHING, max_size=3),
+        ),
+    ),
+    max_size=4,
+)
+OURS = st.sampled_from(["__origins__", "__malformed__", "switch_helps", "overrides", "commands"])
+LITERALS = SETTING | st.dictionaries(NAMES, st.dictionaries(OURS, ANYTHING, max_size=3), max_size=3)
+
+
+@settings(deadline=None, max_examples=300)
+@given(LITERALS, CALLS, LITERALS, CALLS)
+def test_no_declaration_raises(earlier: Any, first: Any, later: Any, second: Any) -> None:
+    """Files of dictionaries and calls: the settings are read, and then the routines are."""
+    raw: Any = {}
+    for number, (literal, calls) in enumerate([(earlier, first), (later, second), (None, first)]):
+        scope = {"DJANGO_ROUTINES": raw if literal is None else literal}
+        for verb, *arguments in calls:
+            getattr(Recorder(routines_in(scope), (FILE, number)), verb)(*arguments)
+        if scope["DJANGO_ROUTINES"] is not raw:
+            raw = combine(raw, scope["DJANGO_ROUTINES"], f"{number}.py")
+        place_additions(raw, FILE)
+
+    fragments, problems = read(raw)
+    merged = merge(fragments)
+
+    assert all(one.message and one.hint for one in (*problems, *merged.problems))
+    for routine in merged.routines.values():
+        assert order(routine, ["demo"])

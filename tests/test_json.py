@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .projects import Project, hook, ids, problem_ids
+from .projects import Project, hook, ids, line_of, problem_ids
 
 TEXT = str
 WHOLE = int
@@ -50,13 +50,6 @@ PLAN = {
     "sources": [{"kind": TEXT, "source": TEXT, "version": TEXT | None, "steps": WHOLE}],
 }
 """The contract: every key, in order, and the type of its value; a list has one form inside."""
-
-
-def line_of(settings: Path, text: str) -> int:
-    """Return the number of the line of a file that holds a text."""
-    lines = settings.read_text(encoding="utf-8").splitlines()
-    (found,) = (number for number, line in enumerate(lines, 1) if text in line)
-    return found
 
 
 def departures(value: Any, form: Any, path: str = "$") -> list[str]:
@@ -263,13 +256,29 @@ def test_what_a_plugin_prints_while_it_is_asked_is_not_beside_the_document(
 ) -> None:
     """A forgotten ``print`` in a hook or a command goes to stderr: stdout is the document's."""
     project.app("shop", routines='print("loading")\n' + hook('print("asked")'))
-    project.command("shop", "loud", "from django.core.management.commands.check import *\nprint(1)")
+    project.command(
+        "shop",
+        "loud",
+        """
+        from django.core.management.base import BaseCommand
+
+        print("imported")
+
+        class Command(BaseCommand):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                print("made")
+
+            def add_arguments(self, parser):
+                print("parser")
+        """,
+    )
     project.settings('command("deploy", "loud")')
 
     done = project.manage("routine", "deploy", "--explain", "--format", "json")
 
-    assert done.document["routine"] == "deploy"
-    assert done.status == 0
+    assert (done.status, done.document["problems"]) == (0, [])
+    assert set(done.err.split()) == {"loading", "asked", "imported", "made", "parser"}
 
 
 def test_the_document_has_no_colours_and_no_width(everything: Project) -> None:
@@ -401,6 +410,13 @@ BASE = """
 """
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The fingerprints of :data:`BASE` with and without its switch."""
+    project = Project(tmp_path_factory.mktemp("base") / "project")
+    return fingerprint(project, BASE, "--demo"), fingerprint(project, BASE)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -422,12 +438,13 @@ BASE = """
         ('system("deploy", "true", priority=1)', ""),
     ],
 )
-def test_the_fingerprint_changes_with_what_would_run(project: Project, old: str, new: str) -> None:
+def test_the_fingerprint_changes_with_what_would_run(
+    project: Project, base: tuple[str, str], old: str, new: str
+) -> None:
     """Arguments, options, switches, order, ids, controls and hooks are all in it."""
     assert BASE.count(old) == 1
-    changed = BASE.replace(old, new)
 
-    assert fingerprint(project, BASE, "--demo") != fingerprint(project, changed, "--demo")
+    assert fingerprint(project, BASE.replace(old, new), "--demo") != base[0]
 
 
 @pytest.mark.parametrize(
@@ -447,21 +464,19 @@ def test_the_fingerprint_changes_with_what_would_run(project: Project, old: str,
     ],
 )
 def test_the_fingerprint_does_not_change_with_the_rest(
-    project: Project, old: str, new: str
+    project: Project, base: tuple[str, str], old: str, new: str
 ) -> None:
     """Lines, helps, numbers that change no order, and steps that do not run are not in it."""
     assert BASE.count(old) == 1
-    changed = BASE.replace(old, new)
 
-    assert fingerprint(project, BASE) == fingerprint(project, changed)
+    assert fingerprint(project, BASE.replace(old, new)) == base[1]
 
 
-def test_the_fingerprint_depends_on_the_active_switches(project: Project) -> None:
+def test_the_fingerprint_depends_on_the_active_switches(base: tuple[str, str]) -> None:
     """Two sets of switches that run different steps are two plans."""
-    project.settings(BASE)
+    with_demo, without = base
 
-    without = project.explain("deploy")["fingerprint"]
-    assert without != project.explain("deploy", "--demo")["fingerprint"]
+    assert with_demo != without
 
 
 def test_the_fingerprint_does_not_change_with_a_version(project: Project, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import modify_settings, override_settings
@@ -159,10 +159,20 @@ def test_the_order_of_the_apps_is_that_of_the_setting(shop: str, tmp_path: Path)
         assert sources() == ["live_blog", "live_shop"]
 
 
-@pytest.mark.parametrize("other", [None, "live_shop", apps, object()])
-def test_contribute_takes_an_app_config_and_nothing_else(other: object) -> None:
+@pytest.mark.parametrize(
+    ("other", "given"),
+    [
+        (None, "a NoneType"),
+        ("live_shop", "a str"),
+        (apps, "a Apps"),
+        (object(), "a object"),
+        (AppConfig, "its class"),
+        (type("ShopConfig", (AppConfig,), {"name": "shop", "label": "shop"}), "its class"),
+    ],
+)
+def test_contribute_takes_an_app_config_and_nothing_else(other: object, given: str) -> None:
     """The error says what it was given and what to write."""
-    with pytest.raises(DeclarationError, match=type(other).__name__) as raised:
+    with pytest.raises(DeclarationError, match=f"not {given}") as raised:
         contribute(other)
 
     assert "contribute(self)" in str(raised.value)

@@ -291,6 +291,25 @@ def test_an_override_by_command_name_means_all_its_steps() -> None:
     assert priorities == {"settings:migrate": 0, "shop:warm": 5, "shop:warm-2": 5, "zeta:warm": 5}
 
 
+@pytest.mark.parametrize("ref", ["rsync", "/usr/bin/rsync", "settings:rsync"])
+def test_an_override_finds_a_program_by_its_name_or_its_whole_path(ref: str) -> None:
+    """As ``run_before`` and ``run_after`` do."""
+    merged = merge(
+        [
+            fragment(
+                SETTINGS,
+                step("/usr/bin/rsync", kind="system"),
+                step("rsynca", kind="system"),
+                overrides=[(ref, {"disabled": True})],
+            )
+        ]
+    )
+
+    assert not merged.problems
+    disabled = [one.id for one in merged.routines["deploy"].steps if one.disabled_by]
+    assert disabled == ["settings:rsync"]
+
+
 def test_of_two_overrides_the_later_wins_field_by_field() -> None:
     """What the later one does not speak of stays as the earlier one said; both are listed."""
     step_ = warm(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .projects import Project, ids, problem_ids
+from .projects import Project, ids, line_of, problem_ids
 
 NESTED = """
     routine("package", "Build it.", docs="The manual, too.")
@@ -17,13 +16,6 @@ NESTED = """
     command("deploy", "routine", "package", switches=["build"])
     command("deploy", "probe", "after")
 """
-
-
-def line_of(settings: Path, text: str) -> int:
-    """Return the number of the line of a file that holds a text."""
-    lines = settings.read_text(encoding="utf-8").splitlines()
-    (found,) = (number for number, line in enumerate(lines, 1) if text in line)
-    return found
 
 
 def shape(document: Any) -> list[Any]:

@@ -101,7 +101,7 @@ def test_other_commands_are_not_nested(declaration: Declaration) -> None:
             "Routine 'package' has no switch --dmeo. Did you mean '--demo'?",
         ),
         (nest("package", options={"zzz": True}), "Routine 'package' has no switch --zzz."),
-        (nest("package", "check"), "'check' has no meaning after a nested routine's name."),
+        (nest("package", "check"), "'check' has no meaning in a nested routine."),
         (nest(), "It names no routine."),
         (nest("--demo"), "It names no routine."),
         (nest("package", "-v", "9"), "The verbosity must be 0, 1, 2 or 3, not 9."),

@@ -381,6 +381,18 @@ def test_an_id_means_that_step_alone() -> None:
     assert ids(plan) == ["settings:migrate", "settings:x", "shop:migrate"]
 
 
+@pytest.mark.parametrize("ref", ["rsync", "/usr/bin/rsync", "settings:rsync"])
+@pytest.mark.parametrize("relation", ["before", "after"])
+def test_a_program_is_meant_by_its_name_or_its_whole_path(ref: str, relation: str) -> None:
+    """Its directory need not be written, and may be."""
+    program = step("/usr/bin/rsync", kind="system", priority=-1 if relation == "before" else 1)
+    plan = planned(fragment(SETTINGS, program, step("x", **{relation: [ref]})))
+
+    names = ["settings:x", "settings:rsync"]
+    assert ids(plan) == (names if relation == "before" else names[::-1])
+    assert not plan.problems
+
+
 @pytest.mark.parametrize(
     ("ref", "hint"),
     [

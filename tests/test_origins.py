@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import override_settings
 
 from django_runbook import get_plan
 
-from .projects import Project, hook, install
+from .projects import Project, hook, install, line_of
 
 FORMS = """
     from functools import partial
@@ -63,11 +64,6 @@ def places(document: Any) -> dict[str, tuple[str, int]]:
         for step in document["steps"]
         if step["status"] == "run"
     }
-
-
-def line_of(path: Path, text: str) -> int:
-    """Return the number of the first line that holds a text."""
-    return next(n for n, line in enumerate(path.read_text().splitlines(), 1) if text in line)
 
 
 def test_every_form_has_the_line_of_its_own_entry(project: Project) -> None:
@@ -153,7 +149,11 @@ def test_an_assignment_that_cannot_be_followed_still_has_its_file(
     (file, line) = places(project.explain())["x"]
 
     assert file == "config/settings.py"
-    assert line in (None, line_of(settings, '"probe", "x"'), line_of(settings, "DJANGO_ROUTINES"))
+    assert line in (
+        None,
+        line_of(settings, '"probe", "x"'),
+        line_of(settings, "DJANGO_ROUTINES = {"),
+    )
 
 
 def test_settings_that_import_others_have_the_others_as_origin(project: Project) -> None:
@@ -305,6 +305,91 @@ def test_a_problem_has_the_place_of_what_is_wrong(project: Project) -> None:
 
     for text in ('"atomic"', '"version"', '"settings:proeb"'):
         assert line_of(settings, text) in lines
+
+
+LATER = """
+    DJANGO_ROUTINES["deploy"]["commands"].append({"management": ("probe", "appended")})
+    DJANGO_ROUTINES["deploy"]["commands"].insert(0, {"management": ("probe", "inserted")})
+    DJANGO_ROUTINES["deploy"]["commands"] += [ManagementCommand(("probe", "an object"))]
+    command("deploy", "probe", "called")
+"""
+
+
+@pytest.mark.parametrize("main", [False, True], ids=["in a component", "in the settings file"])
+def test_what_is_put_into_a_list_in_place_is_never_said_to_be_an_earlier_files(
+    project: Project, main: bool
+) -> None:
+    """Its line may not be known, but what stands in another file is not its origin."""
+    early = """
+        DJANGO_ROUTINES = {"deploy": {"commands": [
+            {"management": ("probe", "early")},
+        ]}}
+    """
+    project.file("config/settings/a.py", early)
+    project.file("config/settings/b.py", LATER)
+    text = 'include("a.py")' + (dedent(LATER) if main else '\ninclude("b.py")')
+    project.settings(text, package=True)
+
+    found = places(project.explain())
+
+    assert list(found) == ["inserted", "early", "appended", "an object", "called"]
+    assert found.pop("early") == ("config/settings/a.py", 2)
+    files = {file for file, _ in found.values()}
+    assert files == {"config/settings/__init__.py" if main else "config/settings/b.py"}
+
+
+@pytest.mark.parametrize("stated", ["", '"atomic": False, '], ids=["added", "changed"])
+def test_an_attribute_is_the_file_s_that_states_it(project: Project, stated: str) -> None:
+    """A component that takes a routine over and changes it has said what it has changed."""
+    project.file(
+        "config/settings/a.py",
+        f'DJANGO_ROUTINES = {{"deploy": {{{stated}"finalize": "shop.done", "commands": []}}}}',
+    )
+    project.file(
+        "config/settings/b.py",
+        """
+        OLD = DJANGO_ROUTINES["deploy"]
+        DJANGO_ROUTINES = {
+            "deploy": {
+                **OLD,
+                "atomic": True,
+            },
+        }
+        """,
+    )
+    project.settings('include("a.py", "b.py")', package=True)
+
+    found = {
+        one["message"].split("'")[3]: (one["origin"]["file"], one["origin"]["line"])
+        for one in project.explain()["problems"]
+        if one["id"] == "django_runbook.E015"
+    }
+
+    assert found == {"finalize": ("config/settings/a.py", 1), "atomic": ("config/settings/b.py", 5)}
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["", 'DJANGO_ROUTINES = {"deploy": {"commands": []}}', 'include("a.py")'],
+    ids=["calls only", "a dictionary", "a component"],
+)
+def test_a_name_that_is_none_has_the_line_of_the_call(project: Project, around: str) -> None:
+    """Whatever else declares routines, the mistake is where it was made."""
+    project.file("config/a.py", 'DJANGO_ROUTINES = {"deploy": {"commands": []}}')
+    settings = project.settings(f"""
+        {around}
+        command("no name", "probe")
+        command(["deploy"], "probe")  # a list
+        routine("1st", "The first.")
+    """)
+
+    problems = project.manage("routine", "--explain", "--format", "json").document["problems"]
+
+    lines = {one["message"]: one["origin"]["line"] for one in problems}
+    assert lines == {
+        f"{name} cannot be the name of a routine.": line_of(settings, text)
+        for name, text in (("'no name'", "no name"), ("a list", "# a list"), ("'1st'", "1st"))
+    }
 
 
 @override_settings(DJANGO_ROUTINES={"deploy": {"commands": [{"management": "check"}]}})

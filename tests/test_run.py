@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-from .projects import Project, ids
+from .projects import Project, ids, line_of
 
 # A command that says which process it runs in, and reads what it may.
 PID = """
@@ -20,13 +19,6 @@ PID = """
         def handle(self, *args, **options):
             self.stdout.write(f"pid {os.getpid()}")
 """
-
-
-def line_of(settings: Path, text: str) -> int:
-    """Return the number of the line of a file that holds a text."""
-    lines = settings.read_text(encoding="utf-8").splitlines()
-    (found,) = (number for number, line in enumerate(lines, 1) if text in line)
-    return found
 
 
 def test_what_runs_is_what_was_explained(project: Project) -> None:
@@ -422,6 +414,41 @@ def test_a_wrong_step_is_refused_before_the_first_one_runs(
     assert f"settings (config/settings.py:{line_of(settings, sixth)})" in done.err
     for words in said:
         assert words in done.err
+
+
+def test_a_command_whose_options_cannot_be_asked_for_is_refused(project: Project) -> None:
+    """A parser that raises or exits is that command's error: explained, run and checked."""
+    body = "    def {}(self, *args, **kwargs):\n        {}\n"
+    command = "from django.core.management.base import BaseCommand\n\nclass Command(BaseCommand):\n"
+    for name, method, statement in (
+        ("raising", "add_arguments", 'raise ValueError("no table")'),
+        ("leaving", "add_arguments", "raise SystemExit(0)"),
+        ("unmade", "__init__", 'raise LookupError("no model")'),
+    ):
+        project.command("probe", name, command + body.format(method, statement))
+    settings = project.settings("""
+        command("deploy", "probe", "before")
+        command("deploy", "raising")
+        command("deploy", "leaving")
+        command("deploy", "unmade")
+    """)
+
+    explained = project.manage("routine", "deploy", "--explain")
+    done = project.manage("routine", "deploy")
+    checked = project.manage("check", "--deploy", "--tag", "django_runbook")
+
+    for ran, said in ((explained, explained.out), (done, done.err), (checked, checked.err)):
+        assert ran.status == 1
+        assert said.count("django_runbook.E012") == 3
+        assert "Traceback" not in ran.out + ran.err
+        for name, what in (
+            ("raising", "ValueError: no table"),
+            ("leaving", "SystemExit: 0"),
+            ("unmade", "LookupError: no model"),
+        ):
+            assert f"config/settings.py:{line_of(settings, name)}" in said
+            assert f"command {name!r} of probe cannot be loaded: {what}" in said
+    assert project.ran == []
 
 
 def test_a_wrong_step_that_does_not_run_stops_nothing(project: Project) -> None:

@@ -19,7 +19,7 @@ from django_runbook import ManagementCommand, Routine, SystemCommand, get_plan
 from django_runbook.exceptions import DeclarationError
 from django_runbook.model import Plan
 
-from .projects import Project, hook, ids, write
+from .projects import Project, hook, ids, line_of, write
 
 
 class SettingsFile:
@@ -417,7 +417,7 @@ def test_a_setting_that_is_no_dictionary_is_reported_and_not_a_traceback(settle:
         ('command("deploy", "check", help_text=3)', "'help_text' of", "a string"),
         ('command("deploy", "check", step_id="a b")', "'step_id' of", "letters"),
         ('command("deploy", "check", pre_hook=3)', "'pre_hook' of", "callable"),
-        ('command("deploy")', "must be a name, or a list", "Give"),
+        ('command("deploy")', "declared without its name", "The routine's name comes first"),
         ('command("deploy", "")', "must be a name, or a list", "Give"),
         ('command("deploy", "check", None)', "a string, a number or a path", "Give"),
         ('routine("deploy", atomic="yes")', "'atomic' of routine", "True or False"),
@@ -483,6 +483,77 @@ def test_a_mistake_in_a_dictionary_is_an_error_with_its_line_and_a_remedy(
     assert problems[0]["origin"]["line"] == line
 
 
+MALFORMED = """
+    DJANGO_ROUTINES = {
+        "no-helps": {"switch_helps": None},
+        "helps": {"switch_helps": ["one"]},  # helps
+        "no-overrides": {"overrides": None, "commands": [{"management": "probe"}]},
+        "list-of-overrides": {"overrides": ["two"]},  # list-of-overrides
+        "text-of-overrides": {
+            "overrides": "three",  # text-of-overrides
+        },
+        "an-override": {
+            "commands": [{"management": "probe"}],
+            "overrides": {
+                "probe": 4,  # an-override
+            },
+        },
+        "no-commands": {"commands": None},
+        "commands": {
+            "commands": 5,  # commands
+        },
+        "places": {"__origins__": 6},
+    }
+    odd = ManagementCommand("probe")  # attribute
+    odd.prioritty = 7
+    for name in ("no-helps", "helps"):
+        routine(name, demo="Load it.")
+    for name in ("no-overrides", "list-of-overrides", "text-of-overrides", "an-override"):
+        disable(name, "probe")
+    for name in ("no-commands", "commands", "list-of-overrides", "text-of-overrides", "places"):
+        command(name, "probe")
+    routine("attribute", None, odd)
+    command(["deploy"], "probe")  # no name
+    command("no name", "probe")  # not a name
+    command("step", "probe")
+    disable("step", ["probe"])  # step
+    command("keys", "probe")
+    override("keys", "probe", step=1, routine=2)  # keys
+"""
+
+
+def test_no_malformed_declaration_keeps_the_settings_from_being_read(project: Project) -> None:
+    """Every other command works; the routine's plan says what is wrong, with file and line."""
+    settings = project.settings(MALFORMED)
+
+    other = project.manage("probe", "other")
+    assert (other.status, other.err, project.ran) == (0, "", ["probe other"])
+
+    ran = project.manage("routine", "--explain", "--format", "json")
+    assert ran.status == 1, ran.err
+    errors = [one for one in ran.document["problems"] if one["level"] == "error"]
+    assert {one["id"] for one in errors} == {"django_runbook.E001"}
+    assert {one["origin"]["file"] for one in errors} == {"config/settings.py"}
+    found = {(one["origin"]["line"], one["message"]) for one in errors}
+    expected = {
+        "helps": "'switch_helps' of routine 'helps' must be a dictionary like",
+        "list-of-overrides": "An override must be a dictionary of changes, not 'two'.",
+        "text-of-overrides": "'overrides' of routine 'text_of_overrides' must be a dictionary",
+        "an-override": "The override of 'probe' in routine 'an_override' must be a dictionary",
+        "commands": "'commands' of routine 'commands' must be a list of commands, not 5.",
+        "attribute": "Unknown key 'prioritty' for 'probe' in routine 'attribute'.",
+        "no name": "a list cannot be the name of a routine.",
+        "not a name": "'no name' cannot be the name of a routine.",
+        "step": "What is overridden must be a step id, not a list.",
+        "keys": "Unknown key 'step' for the override of 'probe' in routine 'keys'.",
+        "keys, too": "Unknown key 'routine' for the override of 'probe' in routine 'keys'.",
+    }
+    for mark, message in expected.items():
+        line = line_of(settings, f"# {mark.removesuffix(', too')}")
+        assert any(at == line and said.startswith(message) for at, said in found), (mark, found)
+    assert len(found) == len(errors) == len(expected)
+
+
 # -- the last word ----------------------------------------------------------------------------
 
 
@@ -519,6 +590,50 @@ def test_settings_change_and_disable_steps_by_call_and_by_dictionary(project: Pr
         warm = document["steps"][0]
         assert (warm["priority"], warm["switches"]) == (-1, ["warm"])
         assert warm["help_text"] == "Warm it."
+
+
+@pytest.mark.parametrize(
+    "refs", [("check", "settings:check", "check"), ("settings:check", "check", "settings:check")]
+)
+def test_the_later_override_wins_by_whichever_name_it_calls_the_step(
+    settle: Settle, refs: tuple[str, ...]
+) -> None:
+    """A command name and an id mean the same step, so only the order of the calls decides."""
+    calls = [f'override("deploy", "{ref}", priority={number})' for number, ref in enumerate(refs)]
+    first, second, _ = refs
+    declared = settle(
+        "\n".join(
+            [
+                'command("deploy", "check")',
+                *calls,
+                f'disable("deploy", "{first}"); override("deploy", "{second}", disabled=False)',
+                'command("other", "check")',
+                f'override("other", "{second}", disabled=False); disable("other", "{first}")',
+            ]
+        )
+    )
+
+    [step] = declared.plan().steps
+    assert step.declaration.priority == 2
+    assert [change.new for change in step.overridden_by] == [0, 1, 2]
+    assert declared.plan("other").steps == ()
+
+
+def test_a_call_has_the_last_word_on_a_dictionary_above_it(settle: Settle) -> None:
+    """What is overridden by both is as the call says; the rest stays as the dictionary says."""
+    declared = settle("""
+        DJANGO_ROUTINES = {"deploy": {
+            "commands": [{"management": "check"}],
+            "overrides": {
+                "settings:check": {"priority": 4, "help_text": "Check it."},
+                "check": {"priority": 5, "disabled": True},
+            },
+        }}
+        override("deploy", "settings:check", priority=6, disabled=False)
+    """)
+
+    [step] = declared.plan().steps
+    assert (step.declaration.priority, step.declaration.help_text) == (6, "Check it.")
 
 
 # -- lazily translated helps ------------------------------------------------------------------
@@ -634,6 +749,33 @@ def test_routines_are_read_from_the_settings_in_force(settle: Settle) -> None:
         assert list(django_runbook.routines()) == []
         with pytest.raises(KeyError):
             django_runbook.get_routine("deploy")
+
+
+@pytest.mark.parametrize("written", ["calls", "dictionary", "both"])
+def test_the_overrides_of_a_routine_are_read_by_their_steps(settle: Settle, written: str) -> None:
+    """``{step: {field: value}}``, as they are written by hand, with nothing of ours in it."""
+    calls = """
+        override("deploy", "shop:warm", priority=1, help_text="Warm it.")
+        override("deploy", "shop:warm", priority=2)
+        disable("deploy", "check")
+    """
+    overrides = {"shop:warm": {"priority": 2, "help_text": "Warm it."}, "check": {"disabled": True}}
+    literal = f"DJANGO_ROUTINES = {{'deploy': {{'overrides': {overrides!r}}}}}"
+    text = {"calls": dedent(calls), "dictionary": literal, "both": literal + dedent(calls)}[written]
+
+    with override_settings(DJANGO_ROUTINES=settle(text).routines):
+        assert django_runbook.get_routine("deploy").overrides == overrides
+        [routine] = django_runbook.routines()
+    assert routine.overrides == overrides
+
+
+def test_a_name_that_is_no_string_does_not_keep_the_others_from_being_read() -> None:
+    """Reading one routine is not stopped by the name of another."""
+    with override_settings(DJANGO_ROUTINES={5: {}, None: {}, "deploy": {"help_text": "Deploy."}}):
+        assert django_runbook.get_routine("deploy").help_text == "Deploy."
+        assert len(list(django_runbook.routines())) == 3
+        with pytest.raises(KeyError):
+            django_runbook.get_routine("missing")
 
 
 @pytest.mark.parametrize(

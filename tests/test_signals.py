@@ -240,6 +240,40 @@ def test_a_nested_routine_sends_its_own_signals(listening: Project) -> None:
     ]
 
 
+def test_the_signals_of_a_nested_routine_carry_its_own_options(listening: Project) -> None:
+    """Its switches, its verbosity and its ``--all``, and none of the routine around it."""
+    listening.settings("""
+        command("deploy", "routine", "inner", "--docs", "--verbosity", "3")
+        command("deploy", "routine", "inner", all=True)
+        command("deploy", "probe", "outer", switches=["more", "docs"])
+        command("inner", "probe", "docs", switches=["docs"])
+        command("inner", "probe", "late", switches=["late"])
+    """)
+
+    names = ("signal", "routine", "docs", "late", "more", "all", "verbosity")
+
+    def sent(*args: str) -> list[list[str | None]]:
+        (listening.root / "heard.txt").unlink(missing_ok=True)
+        done = listening.manage("routine", *args)
+        assert done.status == 0, done.err
+        started = [one for one in heard(listening) if one["signal"] == "started"]
+        finished = [one for one in heard(listening) if one["signal"] == "finished"]
+        assert sorted([one.get(name) for name in names[1:]] for one in started) == sorted(
+            [one.get(name) for name in names[1:]] for one in finished
+        )
+        return [[one.get(name) for name in names[1:]] for one in started]
+
+    assert sent("--verbosity", "2", "deploy", "--more") == [
+        ["deploy", "False", None, "True", "False", "2"],
+        ["inner", "True", "False", None, "False", "3"],
+        ["inner", "True", "True", None, "True", "2"],
+    ]
+    assert sent("deploy", "--all")[:2] == [
+        ["deploy", "True", None, "True", "True", "None"],
+        ["inner", "True", "False", None, "False", "3"],
+    ]
+
+
 def test_a_nested_failure_is_sent_for_both_routines(listening: Project) -> None:
     """The inner routine's failure is, unhandled, the outer one's, too."""
     listening.settings("""

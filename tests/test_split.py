@@ -9,8 +9,9 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
-from django_runbook import include, optional, plugin_settings
+from django_runbook import get_plan, include, optional, plugin_settings
 from django_runbook.exceptions import SettingsError
 
 from .projects import Project, ids, install, problem_ids, write
@@ -263,10 +264,7 @@ def test_a_component_that_takes_over_the_others_counts_them_once(tmp_path: Path,
     ],
 )
 def test_a_component_that_adds_to_a_routine_adds_once(project: Project, text: str) -> None:
-    """However it is written, its command comes after the others', and is never said to be theirs.
-
-    What a component appends to a list in place is the one form that may be of no known file.
-    """
+    """However it is written, its command comes after the others', and is said to be its own."""
     stated = assigns("a").replace('{"commands"', '{"help_text": "Deploy.", "commands"')
     project.file("config/settings/a.py", stated)
     project.file("config/settings/b.py", f'B = {{"management": ("probe", "b")}}\n{text}')
@@ -275,12 +273,7 @@ def test_a_component_that_adds_to_a_routine_adds_once(project: Project, text: st
 
     found = [(word, file) for word, file, _ in origins(project.explain())]
 
-    in_place = 'commands"].append' in text or "+=" in text
-    settings = "config/settings"
-    assert found in (
-        [(word, f"{settings}/{word}.py") for word in ("a", "b", "c")],
-        [("a", f"{settings}/a.py"), ("b", None), ("c", f"{settings}/c.py")] if in_place else [],
-    )
+    assert found == [(word, f"config/settings/{word}.py") for word in ("a", "b", "c")]
 
 
 def test_a_later_component_has_the_last_word_on_a_routine_and_its_overrides(
@@ -317,6 +310,35 @@ def test_a_later_component_has_the_last_word_on_a_routine_and_its_overrides(
     assert ids(document, "disabled") == ["settings:check"]
     [step] = [step for step in document["steps"] if step["status"] == "run"]
     assert (step["priority"], step["help_text"]) == (5, "First.")
+
+
+BY_CALL = 'override("deploy", "{}", priority={}, disabled={})'
+BY_DICTIONARY = """DJANGO_ROUTINES = {{"deploy": {{"overrides": {{
+    "{}": {{"priority": {}, "disabled": {}}},
+}}}}}}"""
+
+
+@pytest.mark.parametrize("refs", [("check", "settings:check"), ("settings:check", "check")])
+@pytest.mark.parametrize("earlier", [BY_CALL, BY_DICTIONARY], ids=["call", "dictionary"])
+@pytest.mark.parametrize("later", [BY_CALL, BY_DICTIONARY], ids=["call", "dictionary"])
+def test_of_two_overrides_that_of_the_later_component_wins(
+    tmp_path: Path, earlier: str, later: str, refs: tuple[str, str]
+) -> None:
+    """Whatever form each has, and whichever name each calls the step by."""
+    namespace = composed(
+        tmp_path,
+        'command("deploy", "check")\ninclude("[ab].py")',
+        a=earlier.format(refs[0], 4, "True"),
+        b=later.format(refs[1], 5, "False"),
+    )
+
+    with override_settings(DJANGO_ROUTINES=namespace["DJANGO_ROUTINES"]):
+        plan = get_plan("deploy")
+
+    assert plan.errors == ()
+    assert [step.declaration.priority for step in plan.steps] == [5]
+    changes = [(one.new, one.origin.file) for one in plan.steps[0].overridden_by]
+    assert changes == [(4, "a.py"), (5, "b.py")]
 
 
 def test_a_malformed_component_is_reported_and_the_others_are_read(project: Project) -> None:
@@ -523,13 +545,19 @@ def test_plain_split_settings_keeps_the_origin_of_what_is_assigned(project: Proj
         pytest.param(PLAIN + 'include("parts/b.py", "parts/a.py")', "", "", id="by name"),
         pytest.param(PLAIN + 'include("parts/a*.py", "parts/b*.py")', "", "", id="two wildcards"),
         pytest.param(PLAIN + 'include("parts/*.py")', "twice", None, id="one file"),
+        pytest.param(
+            PLAIN + 'include("parts/*.py")', "", 'run_after=["settings:a"]', id="run_after"
+        ),
+        pytest.param(
+            PLAIN + 'include("parts/*.py")', "", 'run_before=["settings:a"]', id="run_before"
+        ),
     ],
 )
 def test_nothing_is_warned_of_where_the_order_is_decided(
     project: Project, main: str, first: str, second: str | None
 ) -> None:
-    """By sorting, by priority, by the order of the arguments, or within one file."""
-    line = 'command("deploy", "probe", "{}", priority=0, {})\n'.replace("priority=0, ", "")
+    """By sorting, by priority, by a constraint, by the order of the arguments, or in one file."""
+    line = 'command("deploy", "probe", step_id="{}", {})\n'
     one = line.format("a1", "") + line.format("a2", "") if first else line.format("a", "")
     other = "OTHER = 1" if second is None else line.format("b", second)
     project.file("config/settings/parts/a.py", one)
@@ -537,3 +565,19 @@ def test_nothing_is_warned_of_where_the_order_is_decided(
     project.settings(main, package=True)
 
     assert wildcard_warnings(project) == []
+
+
+def test_a_step_that_stands_between_two_files_decides_nothing(project: Project) -> None:
+    """What a component includes by name goes where the component goes."""
+    project.file(
+        "config/settings/parts/a.py",
+        PLAIN + 'command("deploy", "probe", "a")\ninclude("../inner.py")',
+    )
+    project.file("config/settings/inner.py", 'command("deploy", "probe", "inner")')
+    project.file("config/settings/parts/b.py", 'command("deploy", "probe", "b")')
+    project.settings(PLAIN + 'include("parts/*.py")', package=True)
+
+    [warning] = wildcard_warnings(project)
+
+    assert "config/settings/parts/a.py" in warning
+    assert "config/settings/parts/b.py" in warning

@@ -88,17 +88,21 @@ def _fresh(old: Sequence[Any], new: Sequence[Any], originals: Sequence[Any]) -> 
     :param originals: the same entries as they were written.
     """
     known = {id(entry) for entry in old}
-    by_place: dict[Any, list[Any]] = {}
+    by_place: dict[str, list[Any]] = {}
     for entry in old:
-        if isinstance(entry, dict) and ORIGIN_KEY in entry:
-            by_place.setdefault(entry[ORIGIN_KEY], []).append(entry)
+        by_place.setdefault(_place_of(entry), []).append(entry)
     fresh = []
     for entry, original in zip(new, originals, strict=True):
-        copied = isinstance(original, dict) and ORIGIN_KEY in original
-        if id(original) in known or (copied and original in by_place.get(original[ORIGIN_KEY], ())):
+        place = _place_of(original)
+        if id(original) in known or (place and original in by_place.get(place, ())):
             continue
         fresh.append(entry)
     return fresh
+
+
+def _place_of(entry: Any) -> str:
+    """Return what tells places apart, and nothing for an entry that has none."""
+    return repr(entry[ORIGIN_KEY]) if isinstance(entry, dict) and ORIGIN_KEY in entry else ""
 
 
 def _placed(name: Any, value: Any, file: str | None, before: int | None, earlier: Raw) -> Any:

@@ -405,6 +405,10 @@ class Reader:
         place, ref = entry.get(ORIGIN_KEY), entry.get(STEP_KEY)
         origin = self.locate(place) if place is not None else around
         what = f"the override of {shown(ref)} in routine {routine!r}"
+        if MALFORMED_KEY in entry and STEP_KEY not in entry:
+            wrong = entry[MALFORMED_KEY]
+            self._wrong_type(routine, origin, "An override", "a dictionary of changes", wrong)
+            return None
         if not isinstance(ref, str):
             self._wrong_type(routine, origin, "What is overridden", "a step id", ref)
             return None
@@ -486,7 +490,9 @@ def _first_place(value: Any) -> Place | None:
         if isinstance(command, Mapping)
     ]
     known = [*of_commands, *(places.values() if isinstance(places, dict) else ())]
-    return next(filter(None, known), None)
+    # The line of a call says more than the way to an entry of a literal.
+    exact = [place for place in known if isinstance(place, tuple) and isinstance(place[-1], int)]
+    return next(filter(None, [*exact, *known]), None)
 
 
 def _is_int(value: Any) -> bool:

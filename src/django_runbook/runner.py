@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -17,7 +18,7 @@ from typing import IO, Any
 from django.core.management import call_command
 
 from .exceptions import CommandFailed, ExitEarly, PlanError, StepFailed
-from .model import Code, Plan, Problem, Step
+from .model import Code, Plan, Step
 from .nesting import invocation_of
 from .preflight import known_options, load_command, missing_programs
 from .signals import routine_failed, routine_finished, routine_started
@@ -57,18 +58,6 @@ class Context:
     """``no_color`` or ``force_color``, if one was given."""
 
 
-def refuse(plan: Plan, problems: Sequence[Problem]) -> None:
-    """Raise an error if a plan has problems that keep it from running.
-
-    :param plan: the plan.
-    :param problems: the errors.
-    :raises PlanError: if there is one.
-    """
-    if problems:
-        errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        raise PlanError(f"Routine {plan.routine!r} was not run: {errors}.", problems)
-
-
 def run(plan: Plan, context: Context) -> None:
     """Run a plan.
 
@@ -77,7 +66,10 @@ def run(plan: Plan, context: Context) -> None:
     :raises PlanError: if the plan cannot run; no step was run.
     :raises StepFailed: if a step failed; the steps behind it were not run.
     """
-    refuse(plan, [*plan.errors, *missing_programs(plan, Code.UNKNOWN_PROGRAM)])
+    problems = [*plan.errors, *missing_programs(plan, Code.UNKNOWN_PROGRAM)]
+    if problems:
+        errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        raise PlanError(f"Routine {plan.routine!r} was not run: {errors}.", problems)
     _run(plan, context)
 
 
@@ -146,6 +138,11 @@ def _run_management(step: Step, context: Context) -> None:
         if exc.code not in (None, 0):
             status = f"status {exc.code}" if isinstance(exc.code, int) else str(exc.code)
             raise CommandFailed(f"it ended the process with {status}") from exc
+    except Exception:
+        if os.getpid() == process:
+            raise
+        traceback.print_exc()
+        os._exit(1)
     if os.getpid() != process:
         # A forked child has come back: it must not run the rest of the routine a second time.
         os._exit(0)

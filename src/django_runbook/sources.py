@@ -17,7 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.utils.module_loading import module_has_submodule
 
-from .assignments import combine
+from .assignments import combine, place_additions
 from .canonical import jsonable
 from .commands import ROUTINE_SETTING, Entry, Place
 from .contribute import Contribution, contributed
@@ -194,6 +194,8 @@ class SettingsFiles:
         if merged is None:
             return combine({}, declared, file)
         if merged is declared:
+            if self.path is not None:  # what it has put into its lists after its last include()
+                place_additions(declared, self.path)
             return declared
         # The settings module has assigned the setting after its last include(): one more
         # assignment, which adds to the others as those in the components do.
