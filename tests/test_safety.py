@@ -12,9 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from .projects import Project, hook, ids, problem_ids
-
-SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+from .projects import ENVIRONMENT, Project, hook, ids, problem_ids
 
 EXITS = """
     import sys
@@ -218,7 +216,8 @@ def test_a_closed_stderr_ends_no_deploy(project: Project) -> None:
         command("deploy", "probe", "two")
     """)
     line = shlex.join([sys.executable, "manage.py", "routine", "deploy"])
-    environment = {key: value for key, value in os.environ.items() if key != SETTINGS_MODULE}
+    environment = {**os.environ, **ENVIRONMENT}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
 
     done = subprocess.run(
         f"{line} 2>&-", shell=True, cwd=project.root, env=environment, check=False
