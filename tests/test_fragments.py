@@ -17,7 +17,8 @@ from django_runbook.assignments import combine, place_additions
 from django_runbook.commands import ManagementCommand, Place, Routine, SystemCommand
 from django_runbook.declarations import Recorder
 from django_runbook.declare import routines_in
-from django_runbook.fragments import RESERVED_SWITCHES, Reader
+from django_runbook.entries import RESERVED_SWITCHES
+from django_runbook.fragments import Reader
 from django_runbook.merge import merge
 from django_runbook.model import SETTINGS, Declaration, Fragment, Origin, Problem
 from django_runbook.order import order

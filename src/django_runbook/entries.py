@@ -1,0 +1,314 @@
+"""Reading one command, or what an override changes in one: the part that fragments are made of.
+
+What is wrong is reported, with its origin and a remedy, and the rest is read all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .canonical import shown
+from .commands import (
+    COMMAND_KEYS,
+    ORIGIN_KEY,
+    ORIGINS_KEY,
+    ManagementCommand,
+    Place,
+    SystemCommand,
+    to_option,
+    to_symbol,
+)
+from .declarations import MALFORMED_KEY, STEP_KEY
+from .model import Code, Constraint, Declaration, Origin, Problem, closest
+
+RESERVED_SWITCHES = frozenset(
+    (
+        *("all", "atomic", "continue", "expect", "explain", "force_color", "format", "halt"),
+        *("help", "hide_locals", "lock", "manage_script", "no_color", "no_lock", "no_subprocess"),
+        *("non_atomic", "plugins", "pythonpath", "settings", "show_locals", "skip_checks"),
+        *("stderr", "stdout", "subprocess", "traceback", "verbosity", "version", "wait"),
+    )
+)
+"""Options of ``manage.py routine``, those to come included: no switch can have their names."""
+
+_NOT_OFFERED = {"command", "kind", "result"}
+"""Keys that are understood for the sake of older settings, and not suggested to anybody."""
+
+_OUR_KEYS = {ORIGIN_KEY, ORIGINS_KEY, STEP_KEY}
+
+_SLUG = re.compile(r"[\w.@+-]+")
+_NOT_GIVEN: Any = object()
+
+
+def is_text(value: object) -> bool:
+    """Tell whether a value is a string or a lazily translated one, without importing Django.
+
+    :param value: what was declared as a help text.
+    """
+    return isinstance(value, str) or any(
+        base.__module__ == "django.utils.functional" and base.__name__ == "Promise"
+        for base in type(value).__mro__
+    )
+
+
+class EntryReader:
+    """Reads commands, and keeps what is wrong with them.
+
+    :param locate: turns the place that a declaration carries into an origin.
+    """
+
+    def __init__(self, locate: Callable[[Place | None], Origin]) -> None:
+        self.locate: Callable[[Any], Origin] = lambda place: locate(
+            place if isinstance(place, tuple) and len(place) == 2 else None
+        )
+        self.problems: list[Problem] = []
+
+    def read_command(self, routine: str, entry: Any, around: Origin) -> Declaration | None:
+        """Return a command's declaration, or nothing if it is malformed beyond use.
+
+        :param routine: the routine that it belongs to.
+        :param entry: what stands in the routine's list of commands.
+        :param around: the origin of that list, for an entry that does not know its own.
+        """
+        origin = around
+        if isinstance(entry, Mapping) and entry.get(ORIGIN_KEY) is not None:
+            origin = self.locate(entry[ORIGIN_KEY])
+        if isinstance(entry, Mapping) and MALFORMED_KEY in entry:
+            entry = entry[MALFORMED_KEY]
+        if not isinstance(entry, Mapping):
+            self._report(
+                routine,
+                origin,
+                f"A command of routine {routine!r} must be a dictionary, a ManagementCommand or a "
+                f"SystemCommand, not {shown(entry)}.",
+                f"Write {{'management': {entry!r}}}."
+                if isinstance(entry, str)
+                else 'Write {"management": "migrate"}.',
+            )
+            return None
+        found = self._kind_and_argv(routine, entry, origin)
+        if found is None:
+            return None
+        kind, argv = found
+        allowed = {*COMMAND_KEYS, "result"}
+        allowed.update([kind] if kind in entry else ["command", "kind"])
+        if kind == ManagementCommand.kind:
+            allowed.add("options")
+        what = f"{argv[0]!r} in routine {routine!r}"
+        self._check_keys(routine, origin, entry, allowed, what)
+        fields = self._fields(routine, entry, origin, what)
+        step_id = entry.get("step_id")
+        if step_id is not None and not (isinstance(step_id, str) and _SLUG.fullmatch(step_id)):
+            self._wrong_type(
+                routine, origin, f"'step_id' of {what}", "letters, digits and . _ - @ +", step_id
+            )
+            step_id = None
+        constraints = (*fields.pop("run_before", ()), *fields.pop("run_after", ()))
+        return Declaration(kind, argv, origin, constraints=constraints, step_id=step_id, **fields)
+
+    def _kind_and_argv(
+        self, routine: str, entry: Mapping[str, Any], origin: Origin
+    ) -> tuple[Any, tuple[str, ...]] | None:
+        kinds = [kind for kind in (ManagementCommand.kind, SystemCommand.kind) if kind in entry]
+        if len(kinds) > 1:
+            message = f"A command of routine {routine!r} has both 'management' and 'system'."
+            self._report(routine, origin, message, "Keep the one that it is.")
+            return None
+        if not kinds and "command" in entry:
+            kind = entry.get("kind", ManagementCommand.kind)
+            if kind not in (ManagementCommand.kind, SystemCommand.kind):
+                message = f"A command of routine {routine!r} has the unknown kind {shown(kind)}."
+                hint = closest(str(kind), (ManagementCommand.kind, SystemCommand.kind))
+                self._report(routine, origin, message, hint or "Use 'management' or 'system'.")
+                return None
+            written = entry["command"]
+        elif kinds:
+            kind = kinds[0]
+            written = entry[kind]
+        else:
+            keys = [key for key in entry if str(key) != ORIGIN_KEY]
+            hints = (
+                closest(str(key), (ManagementCommand.kind, SystemCommand.kind)) for key in keys
+            )
+            self._report(
+                routine,
+                origin,
+                f"A command of routine {routine!r} has neither 'management' nor 'system'.",
+                next(filter(None, hints), 'Write {"management": "migrate"}.'),
+            )
+            return None
+        argv = self._argv(routine, written, kind, origin)
+        return None if argv is None else (kind, argv)
+
+    def _argv(
+        self, routine: str, written: Any, kind: str, origin: Origin
+    ) -> tuple[str, ...] | None:
+        parts = [written] if isinstance(written, str | os.PathLike) else written
+        wanted = "a name, or a list of a name and its arguments"
+        what = f"{kind!r} of a command in routine {routine!r}"
+        if parts == ():  # what command("migrate") leaves: it is not known whose routine lacks it
+            self._report(
+                None,
+                origin,
+                f"A command was declared without its name, in a routine {routine!r}.",
+                f'The routine\'s name comes first, then the command: ("deploy", {routine!r}).',
+            )
+            return None
+        if not isinstance(parts, list | tuple) or not parts:
+            self._wrong_type(routine, origin, what, wanted, written)
+            return None
+        for part in parts:
+            right = is_text(part) or isinstance(part, int | float | os.PathLike)
+            if not right or isinstance(part, bool):
+                self._wrong_type(
+                    routine, origin, f"An argument of {what}", "a string, a number or a path", part
+                )
+                return None
+        argv = tuple(
+            os.fsdecode(part) if isinstance(part, os.PathLike) else str(part) for part in parts
+        )
+        if not argv[0].strip():
+            self._wrong_type(routine, origin, what, wanted, written)
+            return None
+        return argv
+
+    def _fields(
+        self, routine: str, entry: Mapping[str, Any], origin: Origin, what: str
+    ) -> dict[str, Any]:
+        """Return the fields that a declaration and an override share, those given and right."""
+        fields: dict[str, Any] = {}
+
+        def take(key: str, right: Callable[[Any], bool], wanted: str, hint: str = "") -> Any:
+            value = entry.get(key)
+            if value is None:
+                return _NOT_GIVEN
+            if not right(value):
+                self._wrong_type(routine, origin, f"{key!r} of {what}", wanted, value, hint)
+                return _NOT_GIVEN
+            fields[key] = value
+            return value
+
+        take("priority", _is_int, "a whole number", "Lower runs first; the default is 0.")
+        if take("switches", _is_names, "a list of names", _listed(entry.get("switches"))) is not (
+            _NOT_GIVEN
+        ):
+            fields["switches"] = tuple(
+                to_symbol(switch)
+                for switch in _in_order(fields["switches"])
+                if self._switch_is_right(routine, switch, origin)
+            )
+        for relation in ("run_before", "run_after"):
+            refs = take(relation, _is_names, "a list of names", _listed(entry.get(relation)))
+            if refs is not _NOT_GIVEN:
+                fields[relation] = tuple(
+                    Constraint(relation, ref, origin) for ref in _in_order(refs)
+                )
+        hint = "It is in seconds; leave it out for no limit."
+        take("time_limit", _is_seconds, "a number of seconds above 0", hint)
+        take("help_text", is_text, "a string")
+        for hook in ("pre_hook", "post_hook"):
+            take(hook, lambda value: isinstance(value, str) or callable(value), "a callable")
+        if take("options", _is_options, "a dictionary of named options") is not _NOT_GIVEN:
+            fields["options"] = MappingProxyType(dict(fields["options"]))
+        return fields
+
+    def _switch_is_right(self, routine: str, switch: Any, origin: Origin) -> bool:
+        if not isinstance(switch, str) or not is_name(switch):
+            self._report(
+                routine,
+                origin,
+                f"{shown(switch)} cannot be the name of a switch of routine {routine!r}.",
+                "Use letters, digits, - and _, starting with a letter.",
+            )
+            return False
+        if to_symbol(switch) in RESERVED_SWITCHES:
+            self._report(
+                routine,
+                origin,
+                f"Switch {to_option(switch)} of routine {routine!r} has the name of an option of "
+                "the routine command.",
+                f"Give it another name, such as {to_option('with_' + to_symbol(switch))}.",
+                Code.RESERVED_SWITCH,
+            )
+            return False
+        return True
+
+    def _check_keys(
+        self,
+        routine: str,
+        origin: Origin,
+        entry: Mapping[Any, Any],
+        allowed: Collection[str],
+        what: str,
+    ) -> None:
+        for key in entry:
+            if key not in allowed and key not in _OUR_KEYS:
+                known = sorted(set(allowed) - _NOT_OFFERED)
+                self._report(
+                    routine,
+                    origin,
+                    f"Unknown key {shown(key)} for {what}.",
+                    closest(str(key), known) or f"Known are {', '.join(known)}.",
+                )
+
+    def _wrong_type(  # noqa: PLR0917 - each call reads as one sentence
+        self,
+        routine: str,
+        origin: Origin,
+        what: str,
+        wanted: str,
+        value: Any,
+        hint: str = "",
+    ) -> None:
+        message = f"{what} must be {wanted}, not {shown(value)}."
+        self._report(routine, origin, message[0].upper() + message[1:], hint or f"Give {wanted}.")
+
+    def _report(
+        self,
+        routine: str | None,
+        origin: Origin,
+        message: str,
+        hint: str,
+        code: Code = Code.MALFORMED,
+    ) -> None:
+        self.problems.append(Problem(code, message, hint, origin, routine))
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a name is one of a routine or a switch: an identifier, with ``-`` for ``_``."""
+    symbol = to_symbol(name)
+    return symbol.isidentifier() and not symbol.startswith("_")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_seconds(value: Any) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    )
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(name, str) and name for name in value
+    )
+
+
+def _is_options(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _in_order(names: Iterable[str]) -> Iterable[str]:
+    """Return names as they were written; a set has no order of its own, so it is sorted."""
+    return sorted(names) if isinstance(names, set | frozenset) else names
+
+
+def _listed(value: Any) -> str:
+    """Return the remedy for a lone string where a list is wanted."""
+    return f"Write [{value!r}]." if isinstance(value, str) else ""
