@@ -50,6 +50,19 @@ Place: TypeAlias = tuple[str, "int | Entry"]
 """A file and what of it."""
 
 
+def is_place(value: object) -> bool:
+    """Tell whether something is a place: users may write our keys, too.
+
+    :param value: what stands under :data:`ORIGIN_KEY`, or in :data:`ORIGINS_KEY`.
+    """
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], int | Entry)
+    )
+
+
 def to_symbol(name: str) -> str:
     """Return the form in which a routine or a switch is known: ``--demo-data`` is ``demo_data``.
 

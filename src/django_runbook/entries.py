@@ -19,6 +19,7 @@ from .commands import (
     ManagementCommand,
     Place,
     SystemCommand,
+    is_place,
     to_option,
     to_symbol,
 )
@@ -63,7 +64,7 @@ class EntryReader:
 
     def __init__(self, locate: Callable[[Place | None], Origin]) -> None:
         self.locate: Callable[[Any], Origin] = lambda place: locate(
-            place if isinstance(place, tuple) and len(place) == 2 else None
+            place if is_place(place) else None
         )
         self.problems: list[Problem] = []
 

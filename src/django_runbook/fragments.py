@@ -19,6 +19,7 @@ from .commands import (
     ROUTINE_SETTING,
     Place,
     Routine,
+    is_place,
     to_symbol,
 )
 from .declarations import MALFORMED_KEY, STEP_KEY, listed_overrides, spelt_out, stamped
@@ -242,5 +243,5 @@ def _first_place(value: Any) -> Place | None:
     ]
     known = [*of_commands, *(places.values() if isinstance(places, dict) else ())]
     # The line of a call says more than the way to an entry of a literal.
-    exact = [place for place in known if isinstance(place, tuple) and isinstance(place[-1], int)]
-    return next(filter(None, [*exact, *known]), None)
+    exact = [place for place in known if is_place(place) and isinstance(place[1], int)]
+    return next(filter(is_place, [*exact, *known]), None)
