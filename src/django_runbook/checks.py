@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
 
@@ -19,12 +19,12 @@ def check_routines() -> list[checks.CheckMessage]:
     """Return a message for each problem, errors of all sources and of every routine's plan."""
     registry = Registry()
     problems = list(registry.problems)
-    files = SettingsFiles()
+    unsorted = SettingsFiles().unsorted_groups()
     for name in registry.routines:
         plan = registry.plan(name, everything=True)
         problems += plan.problems
         problems += missing_programs(plan, Code.PROGRAM_NOT_HERE)
-        problems += _hangs_on_wildcard_order(registry.routine(name), files)
+        problems += _hangs_on_wildcard_order(registry.routine(name), unsorted)
     return [_message(problem) for problem in dict.fromkeys(problems)]
 
 
@@ -33,14 +33,16 @@ def _message(problem: Problem) -> checks.CheckMessage:
     return kind(problem.message, hint=problem.hint, obj=str(problem.origin), id=problem.id)
 
 
-def _hangs_on_wildcard_order(routine: MergedRoutine, files: SettingsFiles) -> Iterator[Problem]:
+def _hangs_on_wildcard_order(
+    routine: MergedRoutine, unsorted: Iterable[frozenset[str]]
+) -> Iterator[Problem]:
     """Yield a warning for each two files between whose steps only an unsorted wildcard decides.
 
     ``split_settings.tools.include`` loads what a wildcard finds in the order of the file system.
     Two steps of one priority from two files of one such wildcard may change places elsewhere.
     """
     known: set[frozenset[str | None]] = set()
-    for group in files.unsorted_groups():
+    for group in unsorted:
         steps = [
             step for step in routine.steps if step.origin.file in group and step.disabled_by is None
         ]

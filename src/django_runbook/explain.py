@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from .canonical import jsonable, printable
@@ -187,13 +187,9 @@ def shown_command(step: Step) -> str:
 
     :param step: the step.
     """
-    options = ", ".join(f"{key}={value!r}" for key, value in _plain(step.declaration.options))
+    given = step.declaration.options.items()
+    options = ", ".join(f"{key}={jsonable(value)!r}" for key, value in given)
     return f"{step.command_line} ({_one_line(options)})" if options else step.command_line
-
-
-def _plain(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in options.items():
-        yield key, jsonable(value)
 
 
 def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:

@@ -131,14 +131,13 @@ class _Routine:
         """Return a step for each declaration, with its id, in the order of the sources."""
         taken: set[str] = set()
         explicit = self._explicit_ids(taken)
-        counted: dict[tuple[str, int, str, str], int] = {}
+        counted: dict[Source, int] = {}
         repeats: dict[str, int] = {}
         steps = []
         for part in self.parts:
             source = part.source
-            key = (source.kind, source.index, source.name, source.entry_point)
             for declaration in part.declarations:
-                index = counted[key] = counted.get(key, -1) + 1
+                index = counted[source] = counted.get(source, -1) + 1
                 step_id = explicit.get(id(declaration)) or _free_id(
                     f"{source.name}:{declaration.names[-1]}", taken, repeats
                 )
@@ -289,9 +288,7 @@ def _nesting_problems(routines: Mapping[str, MergedRoutine]) -> list[Problem]:
     problems = []
     inside: dict[str, dict[str, Step]] = {name: {} for name in routines}
     for name, routine in routines.items():
-        for step in routine.steps:
-            if not is_nested(step.declaration) or step.disabled_by is not None:
-                continue
+        for step in _nested_steps(routine):
             try:
                 inner = read_invocation(step.declaration, routines).routine
             except NestingError as exc:
@@ -306,24 +303,33 @@ def _nesting_problems(routines: Mapping[str, MergedRoutine]) -> list[Problem]:
                 )
             else:
                 inside[name].setdefault(inner, step)
-    for name in routines:
-        circle = _circle(name, inside)
-        if circle:
-            path = " > ".join([*circle, name])
-            edges = "; ".join(
-                f"{outer} runs {inner} by {inside[outer][inner].origin}"
-                for outer, inner in zip(circle, [*circle[1:], name], strict=True)
-            )
-            problems.append(
-                Problem(
-                    Code.NESTING_CYCLE,
-                    f"Routine {name!r} contains itself: {path} ({edges}).",
-                    "Take one of these steps out, or disable it.",
-                    inside[name][circle[1] if len(circle) > 1 else name].origin,
-                    name,
-                )
-            )
-    return problems
+    circles = (_circle(name, inside) for name in routines)
+    return problems + [_circle_problem(circle, inside) for circle in circles if circle]
+
+
+def _nested_steps(routine: MergedRoutine) -> Iterator[Step]:
+    """Yield the steps of a routine that run another one, but for those that are disabled."""
+    for step in routine.steps:
+        if is_nested(step.declaration) and step.disabled_by is None:
+            yield step
+
+
+def _circle_problem(circle: Sequence[str], inside: Mapping[str, Mapping[str, Step]]) -> Problem:
+    """Return the error that shows each routine of a circle and the step that runs the next."""
+    name = circle[0]
+    edges = list(zip(circle, [*circle[1:], name], strict=True))
+    path = " > ".join([*circle, name])
+    shown = "; ".join(
+        f"{outer} runs {inner} by {inside[outer][inner].origin}" for outer, inner in edges
+    )
+    outer, inner = edges[0]
+    return Problem(
+        Code.NESTING_CYCLE,
+        f"Routine {name!r} contains itself: {path} ({shown}).",
+        "Take one of these steps out, or disable it.",
+        inside[outer][inner].origin,
+        name,
+    )
 
 
 def _circle(start: str, inside: Mapping[str, Mapping[str, Step]]) -> list[str]:
@@ -355,15 +361,14 @@ def contains(name: str, routines: Mapping[str, MergedRoutine]) -> frozenset[str]
     found = {name}
     waiting = [name]
     while waiting:
-        for step in routines[waiting.pop()].steps:
-            if is_nested(step.declaration) and step.disabled_by is None:
-                try:
-                    inner = read_invocation(step.declaration, routines).routine
-                except NestingError:
-                    continue  # reported by merge()
-                if inner not in found:
-                    found.add(inner)
-                    waiting.append(inner)
+        for step in _nested_steps(routines[waiting.pop()]):
+            try:
+                inner = read_invocation(step.declaration, routines).routine
+            except NestingError:
+                continue  # reported by merge()
+            if inner not in found:
+                found.add(inner)
+                waiting.append(inner)
     return frozenset(found)
 
 

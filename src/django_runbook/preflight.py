@@ -123,9 +123,7 @@ def _options_of(name: str) -> _Options:
         try:
             command = load_command(name)
             return known_options(command, name)
-        except CommandNotLoadable as exc:
-            return exc
-        except DatabaseError as exc:
+        except (CommandNotLoadable, DatabaseError) as exc:
             return exc
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the command's
             return _not_loadable(name, exc)

@@ -96,7 +96,6 @@ class SettingsFiles:
         self._root = Path(self.path).parents[_depth(name, self.path)] if self.path else None
         self._literals: dict[str, SettingsFile] = {}
         self._relative: dict[str, str] = {}
-        self.declared: Any = self._declared()
 
     @property
     def included(self) -> list[str]:
@@ -182,8 +181,9 @@ class SettingsFiles:
                 return path.relative_to(root).as_posix()
         return path.name
 
-    def _declared(self) -> Any:
-        """Return the setting, each of its parts with the place that it was declared at."""
+    @cached_property
+    def declared(self) -> Any:
+        """The setting, each of its parts with the place that it was declared at."""
         declared = getattr(settings, ROUTINE_SETTING, None)
         if not declared:
             return declared if declared is not None else {}
