@@ -14,7 +14,7 @@ from django.test import override_settings
 from django_runbook import get_plan, include, optional, plugin_settings
 from django_runbook.exceptions import SettingsError
 
-from .projects import Project, ids, install, problem_ids, write
+from .projects import Project, ids, install, line_of, problem_ids, write
 
 
 def composed(folder: Path, main: str, **components: str) -> dict[str, Any]:
@@ -581,3 +581,16 @@ def test_a_step_that_stands_between_two_files_decides_nothing(project: Project) 
 
     assert "config/settings/parts/a.py" in warning
     assert "config/settings/parts/b.py" in warning
+
+
+def test_a_missing_component_is_told_with_the_line_that_includes_it(project: Project) -> None:
+    """The error stays the ``OSError`` of split_settings, and says whose it is and what to do."""
+    settings = project.settings('include("components/gone.py")', package=True)
+
+    ran = project.manage("check")
+
+    assert ran.status == 1
+    assert "OSError: No such file: " in ran.err
+    place = f"{settings}:{line_of(settings, 'gone.py')}"
+    assert f"{place}: include('components/gone.py') finds no such file." in ran.err
+    assert "wrap it in optional() if it may be missing" in ran.err

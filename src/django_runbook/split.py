@@ -50,9 +50,11 @@ def include(*args: str, scope: dict[str, Any] | None = None) -> None:
     line = caller.f_lineno if caller.f_globals is scope else None
     absorb(scope, scope.get("__included_file__", scope.get("__file__")), line)
     for arg in args:
-        # split_settings knows what an empty or a missing component means, so it is asked.
-        for path in _expand(arg, scope) or [arg]:
+        paths = _expand(arg, scope)
+        for path in paths:
             _include_one(path, scope)
+        if not paths:
+            _include_nothing(arg, scope, f"{caller.f_code.co_filename}:{caller.f_lineno}")
 
 
 def _expand(arg: str, scope: dict[str, Any]) -> list[str]:
@@ -62,6 +64,18 @@ def _expand(arg: str, scope: dict[str, Any]) -> list[str]:
     including = scope.get("__included_file__", scope["__file__"].rstrip("c"))
     pattern = os.path.join(glob.escape(os.path.dirname(including)), arg)
     return [glob.escape(path) for path in sorted(glob.glob(pattern))]
+
+
+def _include_nothing(arg: str, scope: dict[str, Any], place: str) -> None:
+    """Let split_settings say what an empty or a missing component means, and add whose it is."""
+    try:
+        tools.include(arg, scope=scope)
+    except OSError as exc:
+        exc.add_note(
+            f"{place}: include({arg!r}) finds no such file. "
+            "Mend the path, or wrap it in optional() if it may be missing."
+        )
+        raise
 
 
 def _include_one(path: str, scope: dict[str, Any]) -> None:
