@@ -35,6 +35,7 @@ ASKS_DATABASE = """
 NOT_DECLARED = {
     Code.BAD_SETTING: "then nobody is trusted, so that no plugin's own mistakes would be seen here",
     Code.UNKNOWN_PROGRAM: "arises on the machine that runs the routine; check says W006 instead",
+    Code.VARIABLE_NOT_SET: "arises on the machine that runs the routine; check says W012 instead",
 }
 """The codes that do not arise here, and why; test_policy and test_run have them."""
 
@@ -61,7 +62,12 @@ command("circle", "probe", "y", step_id="y", run_before=["settings:x"])
 routine("deploy", "Deploy.", deno="Load the demo data.")
 command("deploy", "probe", "e", switches=["demo"])
 command("deploy", "probe", "same")
-command("later", "probe", "f", time_limit=5)
+command("later", "probe", "f", time_limit=5, exit=Exception)
+command("later", "probe", "g", pre_hook="shop.hooks.gone")
+routine("elsewhere", "Elsewhere.", atomic="defualt")
+routine("whole", "In one transaction.", atomic=True)
+command("whole", "migrate")
+system("whole", "true", "outside", env={"TOKEN": Secret.from_env("NOT_SET_HERE")})
 include("components/*.py")
 """
 
@@ -163,10 +169,20 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
         ("E012", '"prboe"', "there is no management command 'prboe'", "mean 'probe'?"),
         ("E012", '"unloadable"', "cannot be loaded: ModuleNotFoundError", "Mend shop, or disable"),
         ("E013", "prioritty", "'probe' has no option 'prioritty'", "mean 'priority'?"),
-        ("E015", "time_limit=5", "asks for 'time_limit'", "Take 'time_limit' out"),
+        (
+            "E015",
+            '"shop.hooks.gone"',
+            "the pre_hook 'shop.hooks.gone' cannot be loaded",
+            "Give a callable",
+        ),
+        ("E016", "time_limit=5", "option 'exit' has a type", "Write it among the command's"),
+        ("E017", 'atomic="defualt"', "on the database 'defualt'", "Did you mean 'default'?"),
         ("W001", '["prob"]', "run_after=['prob'], which no other step", "Did you mean 'probe'?"),
         ("W006", "system(", "no program 'no-such-program-anywhere' on PATH", "whole path"),
         ("W007", "deno=", "has the switch 'deno'", "Did you mean 'demo'?"),
+        ("W010", '"outside"', "runs outside the transaction", "of its own"),
+        ("W011", '"migrate"', "migrates inside the transaction", "before this one"),
+        ("W012", "from_env", "needs the environment variable 'NOT_SET_HERE'", "Set NOT_SET_HERE"),
     ],
 )
 def test_a_mistake_in_the_settings(

@@ -24,6 +24,9 @@ import pytest
 
 from .projects import ENVIRONMENT, Project, hook, install, write
 
+pytestmark = pytest.mark.ours
+
+
 FINGERPRINTS = {
     "deploy": "sha256:fd1f050e6d95a6a49285e27dd8b8b39f31fe79a9cb37dae0d934988b7afa4def",
     "deploy --all": "sha256:ca8d06b7fc3f6bda338041072ac2e8a1c5f4f3e48d9cc275166e2eccea55dcaa",

@@ -6,6 +6,9 @@ import pytest
 
 from .projects import Project
 
+pytestmark = pytest.mark.ours
+
+
 FORK = """
     import os
 

@@ -23,6 +23,9 @@ from django_runbook.merge import merge
 from django_runbook.model import SETTINGS, Declaration, Fragment, Origin, Problem
 from django_runbook.order import order
 
+pytestmark = pytest.mark.ours
+
+
 HERE = Origin(SETTINGS, "config/settings.py")
 """The origin of what does not say its own."""
 
@@ -120,7 +123,15 @@ def test_a_malformed_setting_is_a_problem(raw: Any, message: str, hint: str) -> 
                 f"'{control}' of routine 'deploy' must be True or False, not 1.",
                 "Give True or False.",
             )
-            for control in ("atomic", "subprocess", "continue_on_error")
+            for control in ("subprocess", "continue_on_error")
+        ),
+        *(
+            (
+                {"atomic": wrong},
+                "'atomic' of routine 'deploy' must be True, False, a database alias, a list of",
+                "Give True, False, a database alias, a list of aliases or '__all__'.",
+            )
+            for wrong in (1, "", [], ["default", 5], {"default"})
         ),
         *(
             (
@@ -379,7 +390,7 @@ def test_two_forms_that_contradict_each_other_are_a_problem(entry: dict[str, Any
 def test_one_reading_reports_every_mistake() -> None:
     """Nothing hides behind the first one."""
     command = {"management": "migrate", "priority": "high", "run_after": "check", "x": 1}
-    _, problems = read({"deploy": {"commands": [command, 5], "atomic": "no"}, "2nd": {}})
+    _, problems = read({"deploy": {"commands": [command, 5], "atomic": 0}, "2nd": {}})
 
     assert len(problems) == 6
 

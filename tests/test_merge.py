@@ -26,6 +26,9 @@ from .reference import (
     told,
 )
 
+pytestmark = pytest.mark.ours
+
+
 many = settings(deadline=None, max_examples=200)
 
 

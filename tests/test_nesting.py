@@ -12,6 +12,8 @@ from django_runbook.nesting import Invocation, invocation_of, is_nested, read_in
 
 from .reference import SHOP, fragment, step
 
+pytestmark = pytest.mark.ours
+
 
 def nest(*words: str, **fields: Any) -> Declaration:
     """Return the command that runs another routine."""

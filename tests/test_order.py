@@ -35,6 +35,9 @@ from .reference import (
     told,
 )
 
+pytestmark = pytest.mark.ours
+
+
 many = settings(deadline=None, max_examples=200)
 ALL = ("demo", "initial")
 

@@ -13,6 +13,9 @@ from django_runbook import get_plan
 
 from .projects import Project, hook, install, line_of
 
+pytestmark = pytest.mark.ours
+
+
 FORMS = """
     from functools import partial
 
@@ -352,7 +355,7 @@ def test_an_attribute_is_the_file_s_that_states_it(project: Project, stated: str
         DJANGO_ROUTINES = {
             "deploy": {
                 **OLD,
-                "atomic": True,
+                "atomic": "nowhere",
             },
         }
         """,
@@ -360,12 +363,12 @@ def test_an_attribute_is_the_file_s_that_states_it(project: Project, stated: str
     project.settings('include("a.py", "b.py")', package=True)
 
     found = {
-        one["message"].split("'")[3]: (one["origin"]["file"], one["origin"]["line"])
+        one["id"].removeprefix("django_runbook."): (one["origin"]["file"], one["origin"]["line"])
         for one in project.explain()["problems"]
-        if one["id"] == "django_runbook.E015"
     }
 
-    assert found == {"finalize": ("config/settings/a.py", 1), "atomic": ("config/settings/b.py", 5)}
+    # The finalize that names nothing, and the database that there is not.
+    assert found == {"E015": ("config/settings/a.py", 1), "E017": ("config/settings/b.py", 5)}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from .projects import Project, ids, line_of
+from .projects import Project, Ran, ids, line_of
 
 # A command that says which process it runs in, and reads what it may.
 PID = """
@@ -467,38 +467,6 @@ def test_a_wrong_step_that_does_not_run_stops_nothing(project: Project) -> None:
     assert project.ran == ["probe good"]
 
 
-@pytest.mark.parametrize(
-    ("declared", "said"),
-    [
-        ('routine("deploy", atomic=True)', "atomic"),
-        ('routine("deploy", subprocess=True)', "subprocess"),
-        ('routine("deploy", continue_on_error=True)', "continue_on_error"),
-        ('routine("deploy", initialize="config.settings.routine")', "initialize"),
-        ('routine("deploy", finalize=print)', "finalize"),
-        ('routine("deploy", pre_hook=print)', "pre_hook"),
-        ('routine("deploy", post_hook="config.settings.routine")', "post_hook"),
-        ('command("deploy", "probe", "x", pre_hook=print)', "pre_hook"),
-        ('command("deploy", "probe", "x", post_hook=print)', "post_hook"),
-        ('command("deploy", "probe", "x", time_limit=3)', "time_limit"),
-        ('system("deploy", "true", time_limit=0.5)', "time_limit"),
-    ],
-)
-def test_what_cannot_be_honoured_yet_is_refused(project: Project, declared: str, said: str) -> None:
-    """A control that this version cannot keep is an error: nothing runs without it by mistake."""
-    settings = project.settings(f"""
-        command("deploy", "probe", "before")
-        {declared}
-    """)
-
-    done = project.manage("routine", "deploy")
-
-    assert (done.status, done.out) == (1, "")
-    assert project.ran == []
-    assert "E015" in done.err
-    assert f"{said!r}" in done.err
-    assert f"config/settings.py:{line_of(settings, declared)}" in done.err
-
-
 def test_controls_that_are_stated_as_off_are_no_error(project: Project) -> None:
     """Stating the default asks for nothing."""
     project.settings("""
@@ -607,7 +575,9 @@ def test_call_command_captures_everything_that_a_run_writes(project: Project) ->
         "probed second v1",
     ]
     assert len(out.splitlines()) == len(lines) + 2
-    assert [line for line in err.splitlines() if line] == ["aside", "a command aside"]
+    said = Ran(0, out, err)
+    assert [line for line in said.err.splitlines() if line] == ["aside", "a command aside"]
+    assert len(said.progress) == 6
 
 
 ASIDE = """

@@ -21,6 +21,8 @@ from django_runbook.model import Plan
 
 from .projects import Project, hook, ids, line_of, write
 
+pytestmark = pytest.mark.ours
+
 
 class SettingsFile:
     """A settings file on disk that is executed in this process."""
@@ -420,7 +422,9 @@ def test_a_setting_that_is_no_dictionary_is_reported_and_not_a_traceback(settle:
         ('command("deploy")', "declared without its name", "The routine's name comes first"),
         ('command("deploy", "")', "must be a name, or a list", "Give"),
         ('command("deploy", "check", None)', "a string, a number or a path", "Give"),
-        ('routine("deploy", atomic="yes")', "'atomic' of routine", "True or False"),
+        ('routine("deploy", atomic=1)', "'atomic' of routine", "a list of aliases or '__all__'"),
+        ('routine("deploy", atomic="yes")', "the database 'yes'", "DATABASES has default."),
+        ('routine("deploy", subprocess="yes")', "'subprocess' of routine", "True or False"),
         ('routine("deploy", atomik=True)', "'atomik' of routine", "Did you mean 'atomic'?"),
         ('routine("deploy", verbosity="x")', "Switch --verbosity", "another name"),
         ('routine("deploy", "x", "migrate")', "must be a dictionary", "'migrate'}"),

@@ -53,6 +53,8 @@ LISTENER = """
                 raise ExitEarly("enough")
             if answer == "raise":
                 raise ValueError("the receiver is broken")
+            if answer == "quit":
+                raise SystemExit(0)
             return answer
 """
 
@@ -170,7 +172,7 @@ def test_exit_early_from_failed_ends_without_failure(listening: Project) -> None
         "deploy finished",
     ]
     finished = heard(listening)[-1]
-    assert (finished["early_exit"], finished["last_command"]) == ("True", "0")
+    assert (finished["early_exit"], finished["last_command"]) == ("True", "1")
 
 
 def test_exit_early_from_started_ends_before_the_first_step(listening: Project) -> None:
@@ -206,6 +208,97 @@ def test_a_receiver_that_breaks_is_a_failure(listening: Project, signal: str) ->
             "finished": ["probe one", "probe two", "probe three"],
         }[signal]
     )
+
+
+@pytest.mark.parametrize("signal", ["started", "failed", "finished"])
+def test_a_receiver_that_ends_the_process_is_a_failure(listening: Project, signal: str) -> None:
+    """``sys.exit(0)`` in a receiver does not make a success of a routine that was cut off."""
+    listening.settings(STEPS.replace(', "--fail"', "") if signal == "finished" else STEPS)
+    with (listening.root / "config/settings.py").open("a") as file:
+        file.write(f'\nANSWER = {{"{signal}": "quit"}}\n')
+
+    done = listening.manage("routine", "deploy")
+
+    assert done.status == 1
+    assert f"a receiver of routine_{signal} ended the process with status 0" in done.err
+    assert signal != "failed" or "the probe was told to fail" in done.err
+    assert done.progress[-1].startswith("Routine 'deploy' failed after ")
+
+
+def test_each_failure_is_sent_where_the_routine_goes_on(listening: Project) -> None:
+    """With ``--continue`` too, of whatever kind it is; in the end nothing has finished."""
+    listening.command(
+        "probe",
+        "calls",
+        """
+        import subprocess
+        import sys
+
+        from django.core.management.base import BaseCommand
+
+        class Command(BaseCommand):
+            def add_arguments(self, parser):
+                parser.add_argument("how")
+
+            def handle(self, *args, **options):
+                if options["how"] == "exit":
+                    sys.exit(3)
+                subprocess.run(["sh", "-c", "exit 4"], check=True)
+        """,
+    )
+    listening.file("hooks.py", "def broken(*args):\n    raise KeyError('gone')\n")
+    listening.settings("""
+        command("deploy", "calls", "exit")
+        command("deploy", "calls", "process")
+        command("deploy", "probe", pre_hook="hooks.broken")
+        system("deploy", "sh", "-c", "exit 5")
+        system("deploy", "sh", "-c", "kill -KILL $$")
+        command("deploy", "probe", "last")
+    """)
+
+    done = listening.manage("routine", "deploy", "--continue")
+
+    assert done.status == 1
+    started, *failed = heard(listening)
+    assert [one["signal"] for one in failed] == ["failed"] * 5
+    assert [one["failed_command"] for one in failed] == ["0", "1", "2", "3", "4"]
+    said = "Command '['sh', '-c', 'exit 4']' returned non-zero exit status 4."
+    assert [one["exception"] for one in failed] == [
+        "CommandFailed: it ended the process with status 3",
+        f"CalledProcessError: {said}",
+        "CommandFailed: its pre_hook hooks.broken raised KeyError: 'gone'",
+        "CommandFailed: it ended with exit status 5",
+        "CommandFailed: it was killed by SIGKILL",
+    ]
+    for one in (started, *failed):
+        assert (one["continue_on_error"], one["subprocess"], one["atomic"]) == (
+            "True",
+            "False",
+            "False",
+        )
+    assert listening.ran[-2:] == ["deploy failed", "probe last"]
+
+
+def test_a_skipped_step_is_not_the_last_one(listening: Project) -> None:
+    """``last_command`` is the index of the last step that was run; early, the one that ended it."""
+    listening.file("hooks.py", "def true(*args):\n    return True\n")
+    listening.settings("""
+        command("deploy", "probe", "one")
+        command("deploy", "probe", "two", pre_hook="hooks.true")
+        command("early", "probe", "one")
+        command("early", "probe", "two", post_hook="hooks.true")
+        command("early", "probe", "three")
+        command("nothing", "probe", "one", pre_hook="hooks.true")
+    """)
+
+    for name, expected in {
+        "deploy": ("False", "0"),
+        "early": ("True", "1"),
+        "nothing": ("False", "None"),
+    }.items():
+        assert listening.manage("routine", name).status == 0
+        finished = heard(listening)[-1]
+        assert (finished["early_exit"], finished["last_command"]) == expected
 
 
 def test_no_signal_is_sent_where_nothing_runs(listening: Project) -> None:
@@ -269,7 +362,7 @@ def test_the_signals_of_a_nested_routine_carry_its_own_options(listening: Projec
         ["inner", "True", "True", None, "True", "2"],
     ]
     assert sent("deploy", "--all")[:2] == [
-        ["deploy", "True", None, "True", "True", "None"],
+        ["deploy", "True", None, "True", "True", "1"],
         ["inner", "True", "False", None, "False", "3"],
     ]
 

@@ -23,11 +23,13 @@ from .commands import (
 )
 from .contribute import contribute
 from .declare import command, disable, get_routine, override, routine, routines, system
+from .secret import Secret
 from .split import include, optional, plugin_settings
 
 if TYPE_CHECKING:
     from .hookspecs import hookimpl as hookimpl
     from .registry import get_plan as get_plan
+    from .runner import run_routine as run_routine
 
     __version__: str
 
@@ -42,6 +44,7 @@ __all__ = [
     "PreHook",
     "Routine",
     "RoutineCommand",
+    "Secret",
     "SystemCommand",
     "command",
     "contribute",
@@ -56,7 +59,7 @@ __all__ = [
     "system",
 ]
 
-_LATE = {"hookimpl": "hookspecs", "get_plan": "registry"}
+_LATE = {"hookimpl": "hookspecs", "get_plan": "registry", "run_routine": "runner"}
 
 
 def __getattr__(name: str) -> Any:

@@ -49,6 +49,14 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def one_line(text: object) -> str:
+    """Return a text on one line, without anything that a terminal would act upon.
+
+    :param text: what may have several.
+    """
+    return printable(" ".join(str(text).split()))
+
+
 def shown(value: Any) -> str:
     """Return a value as a message shows it: short, and on one line.
 

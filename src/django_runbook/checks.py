@@ -10,7 +10,7 @@ from django.core import checks
 
 from .model import Code, MergedRoutine, Plan, Problem, Step
 from .order import order
-from .preflight import missing_programs
+from .preflight import missing_programs, missing_secrets
 from .registry import Registry
 from .sources import SettingsFiles
 
@@ -24,6 +24,7 @@ def check_routines() -> list[checks.CheckMessage]:
         plan = registry.plan(name, everything=True)
         problems += plan.problems
         problems += missing_programs(plan, Code.PROGRAM_NOT_HERE)
+        problems += missing_secrets(plan, Code.VARIABLE_NOT_HERE)
         problems += _hangs_on_wildcard_order(registry.routine(name), unsorted)
     return [_message(problem) for problem in dict.fromkeys(problems)]
 

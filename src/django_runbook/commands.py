@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, fields
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from .secret import Secret  # noqa: F401 - what a declaration may hold, one place for all of it
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -26,6 +28,9 @@ ORIGIN_KEY = "__origin__"
 
 ORIGINS_KEY = "__origins__"
 """Key of a routine's dictionary: ``{attribute: (file, line)}``, where each was stated."""
+
+ALL_DATABASES = "__all__"
+"""As the value of ``atomic``: every database of the site."""
 
 COMMAND_KEYS = frozenset(
     {
@@ -114,7 +119,7 @@ class _Command:
     """Called after the command, or the import string of such a callable."""
 
     result: Any = None
-    """What the command returned, for hooks to read; never part of a declaration."""
+    """What the command returned, for hooks to read and change; never part of a declaration."""
 
     step_id: str | None = field(default=None, kw_only=True)
     """The second half of the step's id; the command's name unless given."""
@@ -126,7 +131,8 @@ class _Command:
     """Step ids or command names that this step must follow."""
 
     time_limit: float | None = field(default=None, kw_only=True)
-    """Seconds after which the step has failed."""
+    """Seconds after which the step is ended and has failed. A management command that has one
+    runs as a subprocess."""
 
     help_text: Any = field(default="", kw_only=True)
     """What the step is for, shown in the plan's JSON document."""
@@ -204,6 +210,9 @@ class ManagementCommand(_Command):
 class SystemCommand(_Command):
     """A program of the operating system, run as a subprocess and never through a shell."""
 
+    env: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    """Environment variables of the program, beside those of the routine's own process."""
+
     kind: ClassVar[str] = "system"
 
     @property
@@ -238,8 +247,9 @@ class Routine:
     subprocess: bool = False
     """Run management commands as subprocesses."""
 
-    atomic: bool = False
-    """Run all commands in one transaction."""
+    atomic: bool | str | Sequence[str] = False
+    """Run all commands in one transaction: ``True`` on the default database, an alias, a list of
+    aliases, or ``"__all__"``."""
 
     continue_on_error: bool = False
     """Go on after a command has failed."""

@@ -8,7 +8,7 @@ when a plan is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -220,7 +220,7 @@ class Verbs:
         help_text: Any = None,
         *commands: Command,
         subprocess: bool | None = None,
-        atomic: bool | None = None,
+        atomic: bool | str | Sequence[str] | None = None,
         continue_on_error: bool | None = None,
         initialize: InitializeCallback | None = None,
         finalize: FinalizeCallback | None = None,
@@ -234,7 +234,8 @@ class Verbs:
         :param help_text: what it is for; may be lazily translated.
         :param commands: commands to append.
         :param subprocess: run management commands as subprocesses.
-        :param atomic: run all commands in one transaction.
+        :param atomic: run all commands in one transaction: true for the default database, an
+            alias, a list of aliases, or ``"__all__"``.
         :param continue_on_error: go on after a command has failed.
         :param initialize: called before the first command.
         :param finalize: called after the last command.
@@ -286,7 +287,7 @@ class Verbs:
         :param step_id: the second half of the step's id; the command's name unless given.
         :param run_before: a list of step ids or command names that the command must precede.
         :param run_after: a list of step ids or command names that the command must follow.
-        :param time_limit: seconds after which the step has failed.
+        :param time_limit: seconds after which the step is ended and has failed.
         :param help_text: what the step is for.
         :param options: named options, as :func:`django.core.management.call_command` takes them.
         :return: the command, as it was declared.
@@ -320,6 +321,7 @@ class Verbs:
         run_after: Any = None,
         time_limit: float | None = None,
         help_text: Any = None,
+        env: Mapping[str, Any] | None = None,
         **unknown: Any,
     ) -> SystemCommand:
         """Add a system command to a routine: a program and its arguments, run without a shell.
@@ -333,8 +335,9 @@ class Verbs:
         :param step_id: the second half of the step's id; the program's name unless given.
         :param run_before: a list of step ids or command names that the command must precede.
         :param run_after: a list of step ids or command names that the command must follow.
-        :param time_limit: seconds after which the step has failed.
+        :param time_limit: seconds after which the step is ended and has failed.
         :param help_text: what the step is for.
+        :param env: environment variables of the program, beside those of the routine's process.
         :param unknown: a program has no named options; what is given is reported with the routine.
         :return: the command, as it was declared.
         :raises DeclarationError: where the declaration would be lost.
@@ -349,6 +352,7 @@ class Verbs:
             "run_after": run_after,
             "time_limit": time_limit,
             "help_text": help_text,
+            "env": dict(env) if isinstance(env, Mapping) else env,
         }
         return self._recorder("system").command(SystemCommand, routine, command, given, unknown)
 
@@ -358,8 +362,8 @@ class Verbs:
         :param routine: the routine's name.
         :param step: the step's id (``"shop:warm_catalogue"``), or a command name for all its steps.
         :param changes: ``priority``, ``switches``, ``run_before``, ``run_after``, ``options``,
-            ``time_limit``, ``help_text``, ``pre_hook``, ``post_hook`` or ``disabled``, each
-            replacing what the step says.
+            ``env``, ``time_limit``, ``help_text``, ``pre_hook``, ``post_hook`` or ``disabled``,
+            each replacing what the step says.
         :raises DeclarationError: where the declaration would be lost.
         """
         self._recorder("override").override(routine, step, changes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -25,10 +26,12 @@ from .commands import (
 )
 from .declarations import MALFORMED_KEY, STEP_KEY
 from .model import Code, Constraint, Declaration, Origin, Problem, closest
+from .secret import MASK, Secret, secrets_in
 
 RESERVED_SWITCHES = frozenset(
     (
-        *("all", "atomic", "continue", "expect", "explain", "force_color", "format", "halt"),
+        *("all", "atomic", "continue", "continue_on_error", "expect", "explain", "force_color"),
+        *("format", "halt"),
         *("help", "hide_locals", "lock", "manage_script", "no_color", "no_lock", "no_subprocess"),
         *("non_atomic", "plugins", "pythonpath", "settings", "show_locals", "skip_checks"),
         *("stderr", "stdout", "subprocess", "traceback", "verbosity", "version", "wait"),
@@ -97,8 +100,7 @@ class EntryReader:
         kind, argv = found
         allowed = {*COMMAND_KEYS, "result"}
         allowed.update([kind] if kind in entry else ["command", "kind"])
-        if kind == ManagementCommand.kind:
-            allowed.add("options")
+        allowed.add("options" if kind == ManagementCommand.kind else "env")
         what = f"{argv[0]!r} in routine {routine!r}"
         self._check_keys(routine, origin, entry, allowed, what)
         fields = self._fields(routine, entry, origin, what)
@@ -113,7 +115,7 @@ class EntryReader:
 
     def _kind_and_argv(
         self, routine: str, entry: Mapping[str, Any], origin: Origin
-    ) -> tuple[Any, tuple[str, ...]] | None:
+    ) -> tuple[Any, tuple[str | Secret, ...]] | None:
         kinds = [kind for kind in (ManagementCommand.kind, SystemCommand.kind) if kind in entry]
         if len(kinds) > 1:
             message = f"A command of routine {routine!r} has both 'management' and 'system'."
@@ -147,8 +149,8 @@ class EntryReader:
 
     def _argv(
         self, routine: str, written: Any, kind: str, origin: Origin
-    ) -> tuple[str, ...] | None:
-        parts = [written] if isinstance(written, str | os.PathLike) else written
+    ) -> tuple[str | Secret, ...] | None:
+        parts = [written] if isinstance(written, str | os.PathLike | Secret) else written
         wanted = "a name, or a list of a name and its arguments"
         what = f"{kind!r} of a command in routine {routine!r}"
         if parts == ():  # what command("migrate") leaves: it is not known whose routine lacks it
@@ -163,19 +165,38 @@ class EntryReader:
             self._wrong_type(routine, origin, what, wanted, written)
             return None
         for part in parts:
-            right = is_text(part) or isinstance(part, int | float | os.PathLike)
+            right = is_text(part) or isinstance(part, int | float | os.PathLike | Secret)
             if not right or isinstance(part, bool):
                 self._wrong_type(
                     routine, origin, f"An argument of {what}", "a string, a number or a path", part
                 )
                 return None
-        argv = tuple(
-            os.fsdecode(part) if isinstance(part, os.PathLike) else str(part) for part in parts
-        )
-        if not argv[0].strip():
+        argv = tuple(map(_word, parts))
+        first = argv[0]
+        if isinstance(first, Secret):
+            wanted = "a name that the plan can show"
+        if isinstance(first, Secret) or not first.strip():
             self._wrong_type(routine, origin, what, wanted, written)
             return None
-        return argv
+        return argv if self._secrets_are_right(routine, origin, f"what is {what}", argv) else None
+
+    def _secrets_are_right(self, routine: str, origin: Origin, where: str, value: Any) -> bool:
+        """Report secrets that hold no string, and strings that a secret was formatted into."""
+        wrong = [secret for secret in secrets_in(value) if secret.malformed]
+        if wrong:
+            held = wrong[0].malformed
+            message = f"A Secret in {where} must hold a string, not a value of type {held}."
+            hint = 'For an environment variable write Secret.from_env("NAME").'
+            self._report(routine, origin, message, hint)
+        if _holds_mask(value):
+            self._report(
+                routine,
+                origin,
+                f"A string in {where} holds {MASK!r}, which is what a Secret leaves in a string.",
+                'Give the Secret by itself, or add it: "--token=" + Secret.from_env("TOKEN").',
+            )
+            return False
+        return not wrong
 
     def _fields(
         self, routine: str, entry: Mapping[str, Any], origin: Origin, what: str
@@ -213,8 +234,12 @@ class EntryReader:
         take("help_text", is_text, "a string")
         for hook in ("pre_hook", "post_hook"):
             take(hook, lambda value: isinstance(value, str) or callable(value), "a callable")
-        if take("options", _is_options, "a dictionary of named options") is not _NOT_GIVEN:
-            fields["options"] = MappingProxyType(dict(fields["options"]))
+        take("options", _is_options, "a dictionary of named options")
+        wanted = "a dictionary of environment variables, each a string, a path or a Secret"
+        take("env", _is_environment, wanted, _odd_variable(entry.get("env")))
+        for key in [one for one in ("options", "env") if one in fields]:
+            self._secrets_are_right(routine, origin, f"{key!r} of {what}", fields[key])
+            fields[key] = MappingProxyType(dict(fields[key]))
         return fields
 
     def _switch_is_right(self, routine: str, switch: Any, origin: Origin) -> bool:
@@ -291,7 +316,9 @@ def _is_int(value: Any) -> bool:
 
 def _is_seconds(value: Any) -> bool:
     return (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 < value <= sys.float_info.max
     )
 
 
@@ -303,6 +330,43 @@ def _is_names(value: Any) -> bool:
 
 def _is_options(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _is_environment(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str)
+        and name
+        and not set(name) & {"=", "\0"}
+        and isinstance(one, str | os.PathLike | Secret)
+        for name, one in value.items()
+    )
+
+
+def _odd_variable(env: Any) -> str:
+    """Return the remedy for the variable that is none, where only one is wrong."""
+    for name, value in env.items() if isinstance(env, Mapping) else ():
+        if not _is_environment({name: value}):
+            return f"Write {str(name)!r}: {str(value)!r}." if isinstance(name, str) and name else ""
+    return ""
+
+
+def _word(part: Any) -> str | Secret:
+    """Return an argument as it is handed to a command."""
+    if isinstance(part, Secret):
+        return part
+    return os.fsdecode(part) if isinstance(part, os.PathLike) else str(part)
+
+
+def _holds_mask(value: Any) -> bool:
+    """Tell whether a string in a value is, or holds, what a secret shows of itself."""
+    if isinstance(value, str):
+        return MASK in value
+    if isinstance(value, Mapping):
+        return any(map(_holds_mask, (*value.keys(), *value.values())))
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(_holds_mask, value))
+    # A secret in another container would not be found, and be handed on as it is shown.
+    return isinstance(value, os.PathLike | Collection) and MASK in repr(value)
 
 
 def _in_order(names: Iterable[str]) -> Iterable[str]:

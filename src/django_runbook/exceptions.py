@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .model import Problem  # settings files import this module, and pay for what it loads
+    from .model import Problem
+    from .results import RunResult  # settings files import this module, and pay for what it loads
 
 
 class RunbookError(Exception):
@@ -46,17 +47,61 @@ class PlanError(RunbookError):
         super().__init__(message)
         self.problems = tuple(problems)
 
+    def __str__(self) -> str:
+        lines = (line for problem in self.problems for line in problem.lines)
+        return "\n".join([super().__str__(), *lines])
+
+
+class BadManageScript(RunbookError):
+    """There is no manage script of that name."""
+
+    exit_status = 2
+
 
 class CommandFailed(RunbookError):
     """A command ended without success; its text says how. Receivers of ``routine_failed`` see it.
 
     It stands for what has no exception of its own: a program's exit status, a signal, a
     management command that ended the process.
+
+    :param message: how it ended.
+    :param returncode: its exit status; below zero the number of the signal that killed it.
+    :param stderr: the last lines that it wrote to its stderr.
     """
 
+    def __init__(self, message: str, returncode: int = 1, stderr: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+        self.stderr = tuple(stderr)
 
-class StepFailed(RunbookError):
-    """A step failed; its text names the step, its origin and what went wrong."""
+
+class RunFailed(RunbookError):
+    """A routine did not end well; its text says all there is to know.
+
+    :param message: the text.
+    :param result: what became of each step.
+    """
+
+    def __init__(self, message: str, result: RunResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class StepFailed(RunFailed):
+    """Steps failed; the text names each, its origin and what went wrong."""
+
+
+class RoutineStopped(RunFailed):
+    """A signal asked the routine to stop; the text says what was not run.
+
+    :param message: the text.
+    :param result: what became of each step.
+    :param signal: the signal's number.
+    """
+
+    def __init__(self, message: str, result: RunResult, signal: int) -> None:
+        super().__init__(message, result)
+        self.exit_status = 128 + signal
 
 
 class SettingsError(RunbookError, SystemExit):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from .canonical import jsonable, printable
+from .canonical import jsonable, one_line
 from .commands import to_option
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
 
@@ -54,8 +54,8 @@ def fingerprint(plan: Plan) -> str:
     """Return what identifies what would run: two plans that run the same have the same.
 
     It covers the routine's controls and hooks and, in order, each step's id, kind, argv, options,
-    switches, time limit and hooks, nested routines included. It does not cover lines of files,
-    versions, help texts or steps that do not run.
+    switches, environment, time limit and hooks, nested routines included. It does not cover lines
+    of files, versions, help texts, what a secret holds, or steps that do not run.
 
     :param plan: the plan.
     :return: ``sha256:`` and 64 hexadecimal digits.
@@ -68,20 +68,20 @@ def _what_runs(plan: Plan) -> dict[str, Any]:
     return {
         "routine": plan.routine,
         "controls": _controls(plan),
-        "hooks": {
-            name: jsonable(plan.attributes[name].value) for name in HOOKS if name in plan.attributes
-        },
+        "hooks": _hooks(plan),
         "steps": [
             {
                 "id": step.id,
                 "kind": step.declaration.kind,
-                "argv": list(step.declaration.argv),
+                "argv": jsonable(step.declaration.argv),
                 "options": jsonable(step.declaration.options),
                 "switches": list(step.declaration.switches),
                 "time_limit": step.declaration.time_limit,
                 "pre_hook": jsonable(step.declaration.pre_hook),
                 "post_hook": jsonable(step.declaration.post_hook),
                 "nested": None if step.nested is None else _what_runs(step.nested),
+                # What is not stated changes nothing, so that pins outlive a field that is new.
+                **({"env": jsonable(step.declaration.env)} if step.declaration.env else {}),
             }
             for step in plan.steps
         ],
@@ -98,6 +98,7 @@ def _document(plan: Plan) -> dict[str, Any]:
         "help_text": str(plan.help_text),
         "fingerprint": fingerprint(plan),
         "controls": _controls(plan),
+        "hooks": _hooks(plan),
         "switches": {
             "active": list(plan.active),
             "available": {name: str(text) for name, text in plan.available.items()},
@@ -105,6 +106,12 @@ def _document(plan: Plan) -> dict[str, Any]:
         "steps": [_step(step) for step in (*plan.steps, *plan.left_out)],
         "problems": [_problem(problem) for problem in plan.problems],
         "sources": _sources(plan.sources),
+    }
+
+
+def _hooks(plan: Plan) -> dict[str, Any]:
+    return {
+        name: jsonable(plan.attributes[name].value) for name in HOOKS if name in plan.attributes
     }
 
 
@@ -118,8 +125,14 @@ def _step(step: Step) -> dict[str, Any]:
         "position": step.position,
         "id": step.id,
         "kind": declared.kind,
-        "argv": list(declared.argv),
+        "argv": jsonable(declared.argv),
         "options": jsonable(declared.options),
+        "env": jsonable(declared.env),
+        "time_limit": declared.time_limit,
+        "pre_hook": jsonable(declared.pre_hook),
+        "post_hook": jsonable(declared.post_hook),
+        "subprocess": step.apart,
+        "outside_transaction": step.outside_transaction,
         "priority": declared.priority,
         "effective_priority": step.effective_priority,
         "switches": list(declared.switches),
@@ -177,19 +190,16 @@ def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
     return list(documents.values())
 
 
-def _one_line(text: object) -> str:
-    """Return a text on one line, without anything that a terminal would act upon."""
-    return printable(" ".join(str(text).split()))
-
-
 def shown_command(step: Step) -> str:
     """Return a step's command line with its options, as people read it.
 
     :param step: the step.
     """
-    given = step.declaration.options.items()
-    options = ", ".join(f"{key}={jsonable(value)!r}" for key, value in given)
-    return f"{step.command_line} ({_one_line(options)})" if options else step.command_line
+    declared = step.declaration
+    given = [(key, repr(jsonable(value))) for key, value in declared.options.items()]
+    given += [(f"${name}", repr(jsonable(value))) for name, value in declared.env.items()]
+    options = ", ".join(f"{key}={value}" for key, value in given)
+    return f"{step.command_line} ({one_line(options)})" if options else step.command_line
 
 
 def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
@@ -217,12 +227,33 @@ def _shown_priority(step: Step) -> str:
 def _why(step: Step) -> str:
     """Return why a step stands where it does, with every override that touched it."""
     details = [step.reason.detail] if step.reason.detail else []
+    details += _how_it_runs(step)
     for change in step.overridden_by:
         said = f"{change.attribute} {jsonable(change.old)} -> {jsonable(change.new)}"
         detail = f"{said} by {change.origin}"
         if detail not in details:
             details.append(detail)
-    return _one_line("; ".join(details))
+    return one_line("; ".join(details))
+
+
+def _how_it_runs(step: Step) -> list[str]:
+    """Return what is to be known of a step's run, if it is not called in this process."""
+    declared = step.declaration
+    how = []
+    if step.outside_transaction:
+        how.append("outside the transaction")
+    if step.apart and declared.kind == "management":
+        how.append("as a subprocess")
+    if declared.time_limit is not None:
+        how.append(f"time limit {declared.time_limit:g} s")
+    return how + [name for name in ("pre_hook", "post_hook") if getattr(declared, name) is not None]
+
+
+def _shown_control(name: str, value: Any) -> str:
+    """Return a control that is on, as people read it."""
+    if value is True:
+        return name
+    return f"{name} ({value if isinstance(value, str) else ', '.join(value)})"
 
 
 def _shown_origin(origin: Origin) -> str:
@@ -249,7 +280,7 @@ def _left_out_rows(plan: Plan, indent: str = "") -> Iterator[tuple[str, ...]]:
 
 def _heading(plan: Plan) -> list[str]:
     """Return the lines above the steps."""
-    help_text = _one_line(plan.help_text)
+    help_text = one_line(plan.help_text)
     lines = [
         f"{plan.routine}: {help_text}" if help_text else plan.routine,
         "Lower priorities run first.",
@@ -258,13 +289,14 @@ def _heading(plan: Plan) -> list[str]:
         switches = []
         for name, text in plan.available.items():
             state = "on" if name in plan.active else "off"
-            switches.append(
-                f"{to_option(name)} ({state})" + (f" {_one_line(text)}" if text else "")
-            )
+            switches.append(f"{to_option(name)} ({state})" + (f" {one_line(text)}" if text else ""))
         lines += ["Switches:", *(f"  {switch}" for switch in switches)]
-    controls = [name for name, value in _controls(plan).items() if value]
+    controls = [_shown_control(name, value) for name, value in _controls(plan).items() if value]
     if controls:
         lines.append(f"Controls: {', '.join(controls)}.")
+    hooks = [f"{name} {one_line(hook)}" for name, hook in _hooks(plan).items()]
+    if hooks:
+        lines.append(f"Hooks: {', '.join(hooks)}.")
     return lines
 
 
@@ -280,17 +312,6 @@ def _footing(plan: Plan) -> list[str]:
         lines.append(f"Searched, without a step here: {', '.join(dict.fromkeys(quiet))}.")
     lines.append(f"Fingerprint: {fingerprint(plan)}")
     return lines
-
-
-def problem_lines(problem: Problem) -> list[str]:
-    """Return a problem as people read it: what and whose, then how to mend it.
-
-    :param problem: the problem.
-    """
-    return [
-        f"{problem.level.upper()} {problem.origin}: ({problem.id}) {_one_line(problem.message)}",
-        f"    HINT: {_one_line(problem.hint)}",
-    ]
 
 
 def to_text(plan: Plan) -> str:
@@ -312,7 +333,7 @@ def to_text(plan: Plan) -> str:
         lines += ["", "Left out:", *(_aligned(row, widths) for row in left_out)]
     if plan.problems:
         lines += ["", "Problems:"]
-        lines += [line for problem in plan.problems for line in problem_lines(problem)]
+        lines += [line for problem in plan.problems for line in problem.lines]
     return "\n".join([*lines, "", *_footing(plan)])
 
 
@@ -375,7 +396,7 @@ def _styled_problems(plan: Plan) -> Iterator[Text]:
     from rich.text import Text
 
     for problem in plan.problems:
-        what, hint = problem_lines(problem)
+        what, hint = problem.lines
         yield Text(what, style="red" if problem.level == "error" else "yellow")
         yield Text(hint)
 

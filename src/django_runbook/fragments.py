@@ -25,8 +25,8 @@ from .commands import (
 from .declarations import MALFORMED_KEY, STEP_KEY, listed_overrides, spelt_out, stamped
 from .entries import EntryReader, is_name, is_text
 from .model import (
-    CONTROLS,
     HOOKS,
+    STATED_CONTROLS,
     Attribute,
     Declaration,
     Fragment,
@@ -36,11 +36,10 @@ from .model import (
     closest,
 )
 
-_STATED_CONTROLS = tuple(name for name in CONTROLS if name != "lock")
 _ROUTINE_KEYS = {"name", "help_text", "commands", "switch_helps", "overrides"}.union(
-    _STATED_CONTROLS, HOOKS
+    STATED_CONTROLS, HOOKS
 )
-OVERRIDE_KEYS = frozenset(COMMAND_KEYS - {"step_id"} | {"options", "disabled"})
+OVERRIDE_KEYS = frozenset(COMMAND_KEYS - {"step_id"} | {"options", "env", "disabled"})
 """What an override may change."""
 
 _WANTED = {
@@ -106,7 +105,7 @@ class Reader(EntryReader):
         self._check_routine(name, value, places)
         attributes = [
             Attribute(key, value[key], self.locate(places.get(key)))
-            for key in ("help_text", *_STATED_CONTROLS, *HOOKS)
+            for key in ("help_text", *STATED_CONTROLS, *HOOKS)
             if value.get(key) is not None
             and self._attribute_is_right(name, key, value[key], self.locate(places.get(key)))
         ]
@@ -139,7 +138,10 @@ class Reader(EntryReader):
     def _attribute_is_right(self, routine: str, key: str, value: Any, origin: Origin) -> bool:
         if key == "help_text":
             right, wanted = is_text(value), "a string"
-        elif key in _STATED_CONTROLS:
+        elif key == "atomic":
+            right = isinstance(value, bool) or _are_aliases(value)
+            wanted = "True, False, a database alias, a list of aliases or '__all__'"
+        elif key in STATED_CONTROLS:
             right, wanted = isinstance(value, bool), "True or False"
         else:
             right, wanted = isinstance(value, str) or callable(value), "a callable or its path"
@@ -162,7 +164,7 @@ class Reader(EntryReader):
             origin = self.locate(place)
             if not is_text(text):
                 what = f"{switch!r} of routine {routine!r}"
-                known = closest(str(switch), {*_STATED_CONTROLS, *HOOKS, "help_text", "commands"})
+                known = closest(str(switch), {*STATED_CONTROLS, *HOOKS, "help_text", "commands"})
                 hint = f"{known} Whatever is none of the arguments is the help of a switch."
                 self._wrong_type(routine, origin, what, "a help text", text, hint.strip())
             elif self._switch_is_right(routine, switch, origin):
@@ -223,6 +225,16 @@ class Reader(EntryReader):
         elif disabled is not None:
             fields["disabled"] = disabled
         return Override(ref, MappingProxyType(fields), origin)
+
+
+def _are_aliases(value: Any) -> bool:
+    """Tell whether a value is a database alias or a list of such."""
+    aliases = [value] if isinstance(value, str) else value
+    return (
+        isinstance(aliases, list | tuple)
+        and bool(aliases)
+        and all(isinstance(alias, str) and alias for alias in aliases)
+    )
 
 
 def _shown_name(name: Any) -> str:

@@ -28,6 +28,9 @@ from .model import (
 )
 from .nesting import NestingError, is_nested, read_invocation
 
+_ONLY_OF_THE_OTHER = {"management": "env", "system": "options"}
+"""What a command of a kind does not have, and one of the other kind does."""
+
 
 @dataclass
 class Merged:
@@ -181,12 +184,13 @@ class _Routine:
                 self._overrides_nothing(override, found)
             for position in positions:
                 step = steps[position]
-                if "options" in override.changes and step.declaration.kind == "system":
+                foreign = _ONLY_OF_THE_OTHER[step.declaration.kind]
+                if foreign in override.changes:
                     self._problem(
                         Code.MALFORMED,
-                        f"{step.id} in routine {self.name!r} is a system command, which has no "
-                        "named options to override.",
-                        "Take 'options' out of the override.",
+                        f"{step.id} in routine {self.name!r} is a {step.declaration.kind} command, "
+                        f"which has no {foreign!r} to override.",
+                        f"Take {foreign!r} out of the override.",
                         override.origin,
                     )
                 steps[position] = apply(override, step)
@@ -207,8 +211,8 @@ class _Routine:
             if step.disabled_by is not None:
                 continue
             declared = step.declaration
-            options = repr(sorted(jsonable(declared.options).items()))
-            other = first.setdefault((declared.kind, declared.argv, options), step)
+            given = repr(sorted(jsonable({**declared.options, **declared.env}).items()))
+            other = first.setdefault((declared.kind, declared.argv, given, declared.secrets), step)
             if other.origin.source != step.origin.source:
                 self._problem(
                     Code.SAME_COMMAND,

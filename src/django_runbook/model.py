@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from .canonical import printable
+from .canonical import one_line, printable
+from .secret import Secret, secrets_in
 
 Kind: TypeAlias = Literal["settings", "app", "distribution"]
 """The kinds of source."""
@@ -50,7 +51,10 @@ class Code(StrEnum):
     UNKNOWN_COMMAND = "E012"
     UNKNOWN_OPTION = "E013"
     UNKNOWN_PROGRAM = "E014"
-    NOT_SUPPORTED = "E015"
+    UNKNOWN_HOOK = "E015"
+    NO_FLAG = "E016"
+    UNKNOWN_DATABASE = "E017"
+    VARIABLE_NOT_SET = "E018"
     MATCHES_NOTHING = "W001"
     CONFLICT = "W002"
     SAME_COMMAND = "W003"
@@ -60,6 +64,9 @@ class Code(StrEnum):
     UNUSED_SWITCH = "W007"
     LOOKS_MISSPELT = "W008"
     OPTIONS_UNKNOWN = "W009"
+    OUTSIDE_TRANSACTION = "W010"
+    MIGRATES_INSIDE = "W011"
+    VARIABLE_NOT_HERE = "W012"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,12 @@ class Problem:
         return f"django_runbook.{self.code.value}"
 
     @property
+    def lines(self) -> tuple[str, str]:
+        """The problem as people read it: what and whose, then how to mend it."""
+        what = f"{self.level.upper()} {self.origin}: ({self.id}) {one_line(self.message)}"
+        return (what, f"    HINT: {one_line(self.hint)}")
+
+    @property
     def level(self) -> Literal["error", "warning"]:
         """``error`` stops the routine, ``warning`` does not."""
         return "error" if self.code.value.startswith("E") else "warning"
@@ -150,9 +163,10 @@ class Declaration:
     """One command as one source declared it, checked and in one form."""
 
     kind: Literal["management", "system"]
-    argv: tuple[str, ...]
+    argv: tuple[str | Secret, ...]
     origin: Origin
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    env: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     priority: int = 0
     switches: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -165,7 +179,18 @@ class Declaration:
     @property
     def name(self) -> str:
         """The command's name, without arguments."""
-        return self.argv[0]
+        return str(self.argv[0])
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What of it must not be shown, each once."""
+        return secrets_in(self.argv, dict(self.options), dict(self.env))
+
+    @property
+    def command_line(self) -> str:
+        """The command and its arguments on one line, as a shell would take them."""
+        words = (one.quoted if isinstance(one, Secret) else shlex.quote(one) for one in self.argv)
+        return printable(" ".join(words))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -267,15 +292,29 @@ class Step:
     nested: Plan | None = None
     """The plan of the routine that this step runs, if it runs one."""
 
+    apart: bool = False
+    """Whether it runs in a process of its own: a program, or a management command that must."""
+
+    outside_transaction: bool = False
+    """Whether it is part of an atomic routine, but runs in a process of its own."""
+
     @property
     def origin(self) -> Origin:
         """Who contributed it, and where."""
         return self.declaration.origin
 
+    def origin_of(self, attribute: str) -> Origin:
+        """Return where an attribute was stated: by the step, or by an override of it.
+
+        :param attribute: the name of a field of :class:`Declaration`.
+        """
+        changes = [one for one in self.overridden_by if one.attribute == attribute]
+        return changes[-1].origin if changes else self.origin
+
     @property
     def command_line(self) -> str:
         """The command and its arguments on one line, as a shell would take them."""
-        return printable(shlex.join(self.declaration.argv))
+        return self.declaration.command_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +362,31 @@ class Plan:
     sources: tuple[tuple[Searched, int], ...] = ()
     """Every source that was searched, with the number of steps it gives to this routine."""
 
+    given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """The execution controls that were asked for when it was made, instead of those stated."""
+
+    everything: bool = False
+    """Whether all switches were asked for at once."""
+
     @property
     def help_text(self) -> Any:
         """What the routine is for: a string, or a lazily translated one."""
         return self.attributes["help_text"].value if "help_text" in self.attributes else ""
+
+    def every_step(self) -> Iterator[tuple[str, Step]]:
+        """Yield each step that runs with its routine's name, those of a nested routine first."""
+        for step in self.steps:
+            if step.nested is not None:
+                yield from step.nested.every_step()
+            yield self.routine, step
 
     def control(self, name: str) -> Any:
         """Return an execution control of the routine, or its default.
 
         :param name: one of :data:`CONTROLS`.
         """
+        if self.given.get(name) is not None:
+            return self.given[name]
         return self.attributes[name].value if name in self.attributes else CONTROLS[name]
 
     @property
@@ -345,6 +399,9 @@ CONTROLS: Mapping[str, bool] = MappingProxyType(
     {"atomic": False, "subprocess": False, "continue_on_error": False, "lock": False}
 )
 """The execution controls of a routine and their defaults."""
+
+STATED_CONTROLS = tuple(name for name in CONTROLS if name != "lock")
+"""Those that a declaration may state."""
 
 HOOKS = ("initialize", "finalize", "pre_hook", "post_hook")
 """The callbacks that a routine may state."""

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 from .commands import to_option, to_symbol
 from .model import Declaration, MergedRoutine, closest
+from .secret import secrets_in
 
 COMMAND = "routine"
 """The management command that runs routines."""
+
+
+CONTROL_OPTIONS = MappingProxyType(
+    {
+        "subprocess": ("--subprocess", "--no-subprocess"),
+        "atomic": ("--atomic", "--non-atomic"),
+        "continue_on_error": ("--continue", "--halt"),
+    }
+)
+"""The command line options that state an execution control: the one for true, that for false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,8 @@ class Invocation:
     switches: tuple[str, ...] = ()
     all: bool = False
     verbosity: int | None = None
+    controls: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    """The execution controls that it states, instead of those of the routine."""
 
     def active(self, routine: MergedRoutine) -> tuple[str, ...]:
         """Return the switches that are active in the nested routine.
@@ -80,8 +94,14 @@ def invocation_of(declaration: Declaration) -> Invocation:
     parser.add_argument("routine", nargs="?")
     parser.add_argument("--verbosity", "-v", type=int)
     parser.add_argument("--all", action="store_true")
-    named, rest = parser.parse_known_args(declaration.argv[1:])
-    options = dict(declaration.options)
+    for name, (on, off) in CONTROL_OPTIONS.items():
+        parser.add_argument(on, dest=name, action="store_const", const=True)
+        parser.add_argument(off, dest=name, action="store_const", const=False)
+    if secrets_in(declaration.argv, declaration.options):
+        raise NestingError("A nested routine has no argument that could be a Secret.")
+    named, rest = parser.parse_known_args(list(map(str, declaration.argv[1:])))
+    options: dict[str, Any] = dict(declaration.options)
+    controls = _controls(named, options)
     verbosity = options.pop("verbosity", named.verbosity)
     everything = bool(options.pop("all", named.all))
     if named.routine is None:
@@ -96,5 +116,21 @@ def invocation_of(declaration: Declaration) -> Invocation:
         raise NestingError(f"The verbosity must be 0, 1, 2 or 3, not {verbosity!r}.")
     switches = [*rest, *(name for name, given in options.items() if given)]
     return Invocation(
-        to_symbol(named.routine), tuple(map(to_symbol, switches)), everything, verbosity
+        to_symbol(named.routine),
+        tuple(map(to_symbol, switches)),
+        everything,
+        verbosity,
+        MappingProxyType(controls),
     )
+
+
+def _controls(named: argparse.Namespace, options: dict[str, Any]) -> dict[str, bool]:
+    """Return the execution controls that words or options state, and take them out of these."""
+    controls: dict[str, bool] = {}
+    for name in CONTROL_OPTIONS:
+        given = options.pop(name, getattr(named, name))
+        if given is not None and not isinstance(given, bool):
+            raise NestingError(f"{name!r} must be True or False, not {given!r}.")
+        if given is not None:
+            controls[name] = given
+    return controls

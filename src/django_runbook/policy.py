@@ -1,7 +1,8 @@
-"""Which plugins the site lets in: ``DJANGO_RUNBOOK["PLUGINS"]``."""
+"""How the package behaves on a site: what ``DJANGO_RUNBOOK`` says."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,13 @@ from .model import SETTINGS, Code, Origin, Problem, Source, closest
 
 _SETTING = "DJANGO_RUNBOOK"
 
+GRACE_PERIOD = 10.0
+"""Seconds that a process gets to end by itself when its time is over, as ``docker stop`` gives."""
+
 
 @dataclass(frozen=True)
 class Policy:
-    """What the site says of plugins."""
+    """What the site says."""
 
     allow: frozenset[str] | None = None
     """Names of the distributions let in; ``None`` lets in all."""
@@ -24,6 +28,9 @@ class Policy:
     """Names of apps, of distributions, or ``distribution:entry-point``."""
 
     problems: tuple[Problem, ...] = ()
+
+    grace_period: float = GRACE_PERIOD
+    """Seconds between asking a process to end, when its time is over, and killing it."""
 
     def blocks(self, source: Source) -> bool:
         """Tell whether a source must not be asked, because it is blocked.
@@ -54,7 +61,7 @@ def names(name: str, source: Source) -> bool:
 
 
 def read_policy(setting: Any) -> Policy:
-    """Return what ``DJANGO_RUNBOOK`` says of plugins, and what is wrong with it.
+    """Return what ``DJANGO_RUNBOOK`` says, and what is wrong with it.
 
     :param setting: the setting's value.
     """
@@ -84,10 +91,22 @@ def read_policy(setting: Any) -> Policy:
         wrong(f"{where} must be a list of names, not {shown(value)}.", 'Write ["acme-cdn"].')
         return frozenset()
 
-    plugins = section(setting or {}, ("PLUGINS",), _SETTING).get("PLUGINS", {})
+    whole = section(setting or {}, ("GRACE_PERIOD", "PLUGINS"), _SETTING)
+    grace = whole.get("GRACE_PERIOD", GRACE_PERIOD)
+    if (
+        isinstance(grace, bool)
+        or not isinstance(grace, int | float)
+        or not 0 <= grace <= sys.float_info.max
+    ):
+        wrong(
+            f'{_SETTING}["GRACE_PERIOD"] must be a number of seconds, not {shown(grace)}.',
+            f"Leave it out for {GRACE_PERIOD:g} seconds; 0 kills at once.",
+        )
+        grace = GRACE_PERIOD
+    plugins = whole.get("PLUGINS", {})
     said = section(plugins, ("allow", "block"), f'{_SETTING}["PLUGINS"]')
     allow = said.get("allow", "all")
     allowed = None if allow == "all" else listed(allow, f'{_SETTING}["PLUGINS"]["allow"]')
     blocked = listed(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]')
     # Where it is not known who is trusted, nobody is.
-    return Policy(frozenset() if problems else allowed, blocked, tuple(problems))
+    return Policy(frozenset() if problems else allowed, blocked, tuple(problems), float(grace))

@@ -2,164 +2,180 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from django.apps import apps
-from django.core.management import get_commands, load_command_class
-from django.core.management.base import BaseCommand
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from .canonical import jsonable
-from .commands import COMMAND_KEYS
-from .model import HOOKS, Code, Origin, Plan, Problem, Step, closest
+from .commands import ALL_DATABASES, COMMAND_KEYS
+from .flags import NoFlag
+from .lookup import (
+    CommandNotLoadable,
+    HookNotLoadable,
+    find_program,
+    known_options,
+    load_command,
+    load_hook,
+    not_loadable,
+    quietly,
+)
+from .model import HOOKS, SETTINGS, Code, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
+from .parsers import options_of, refusal, to_words
 
-_Options: TypeAlias = "set[str] | CommandNotLoadable | DatabaseError"
-
-_CONTROLS_TO_COME = ("atomic", "subprocess", "continue_on_error")
-
-
-class CommandNotLoadable(Exception):
-    """A management command does not exist or cannot be imported; its text says which and why."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
+_Known: TypeAlias = "tuple[set[str], Any] | CommandNotLoadable | DatabaseError"
 
 
-def _owner(name: str) -> Any:
-    """Return the app that has a management command, or ``None``.
+def databases(atomic: Any) -> tuple[str, ...]:
+    """Return the aliases of the databases that an atomic routine has transactions on.
 
-    Django keeps its list of commands for the life of the process. Where a test has changed
-    ``INSTALLED_APPS`` since, the list is made anew.
+    :param atomic: the value of the control ``atomic``.
     """
-    owner = get_commands().get(name)
-    gone = isinstance(owner, str) and owner != "django.core" and not apps.is_installed(owner)
-    if owner is None or gone:
-        get_commands.cache_clear()  # type: ignore[attr-defined] # the stubs hide functools.cache
-        owner = get_commands().get(name)
-    return owner
-
-
-def load_command(name: str) -> BaseCommand:
-    """Return a fresh instance of a management command.
-
-    :param name: the command's name.
-    :raises CommandNotLoadable: if there is none of that name, or it cannot be imported.
-    """
-    owner = _owner(name)
-    if owner is None:
-        hint = closest(name, get_commands()) or "Install the app that has it, or mend the name."
-        if " " in name:
-            hint = f"Write the name and its arguments apart: {tuple(name.split())!r}."
-        raise CommandNotLoadable(f"there is no management command {name!r}", hint)
-    if isinstance(owner, BaseCommand):
-        return owner
-    try:
-        # What a module prints when it is imported must not end up in a plan's document.
-        with contextlib.redirect_stdout(sys.stderr):
-            importlib.import_module(f"{owner}.management.commands.{name}")
-        return load_command_class(owner, name)
-    except (Exception, SystemExit) as exc:
-        raise _not_loadable(name, exc) from exc
-
-
-def known_options(command: BaseCommand, name: str) -> set[str]:
-    """Return the named options that :func:`~django.core.management.call_command` takes for it.
-
-    :param command: the command.
-    :param name: its name.
-    """
-    parser = command.create_parser("", name)
-    # There is no public way to ask an ArgumentParser for its options. call_command() itself looks
-    # here, and a test fails if it moves.
-    actions = list(parser._actions)  # noqa: SLF001 - see above
-    for action in actions:
-        choices = getattr(action, "choices", None)
-        for sub in choices.values() if isinstance(choices, dict) else ():
-            actions.extend(getattr(sub, "_actions", ()))
-    # A positional argument that is required cannot be given by its name.
-    names = {
-        action.dest
-        for action in actions
-        if action.option_strings or not getattr(action, "required", False)
-    }
-    for action in actions:
-        if action.option_strings:
-            names.add(min(action.option_strings).lstrip("-").replace("-", "_"))
-    stealth = getattr(command, "base_stealth_options", ()), getattr(command, "stealth_options", ())
-    return names.union(*stealth)
+    if not atomic:
+        return ()
+    if atomic is True:
+        return (DEFAULT_DB_ALIAS,)
+    aliases = (atomic,) if isinstance(atomic, str) else tuple(dict.fromkeys(atomic))
+    return tuple(connections) if ALL_DATABASES in aliases else aliases
 
 
 def cannot_run(plan: Plan) -> list[Problem]:
-    """Return an error for each thing that keeps a plan from running on this site.
+    """Return what keeps a plan from running on this site, and what makes it less than it says.
 
     :param plan: the plan, with the plans nested in it.
     """
-    return list(dict.fromkeys(_problems(plan, functools.cache(_options_of))))
+    return list(dict.fromkeys(_problems(plan, functools.cache(_known), inside=False)))
 
 
-def _problems(plan: Plan, options_of: Callable[[str], _Options]) -> Iterator[Problem]:
-    yield from _unsupported(plan)
+def _problems(plan: Plan, known: Callable[[str], _Known], *, inside: bool) -> Iterator[Problem]:
+    inside = inside or bool(plan.control("atomic"))
+    yield from _unknown_databases(plan)
+    for name in HOOKS:
+        stated = plan.attributes.get(name)
+        if stated is not None:
+            whose = f"Routine {plan.routine!r}"
+            yield from _unknown_hook(name, stated.value, whose, plan.routine, stated.origin)
+    hooked = any(name in plan.attributes for name in ("initialize", "pre_hook", "post_hook"))
     for step in plan.steps:
-        yield from _unsupported_in(step, plan.routine)
+        hooked = hooked or step.declaration.pre_hook is not None
+        hooked = hooked or step.declaration.post_hook is not None
+        whose = f"{step.id} in routine {plan.routine!r}"
+        for name in ("pre_hook", "post_hook"):
+            hook = getattr(step.declaration, name)
+            origin = step.origin_of(name)
+            yield from _unknown_hook(name, hook, whose, plan.routine, origin)
         if step.nested is not None:
-            yield from _problems(step.nested, options_of)
+            yield from _problems(step.nested, known, inside=inside)
         elif step.declaration.kind == "management" and not is_nested(step.declaration):
-            yield from _unknown(step, plan.routine, options_of(step.declaration.name))
+            yield from _unknown(step, plan.routine, known(step.declaration.name), hooked=hooked)
+        if inside:
+            yield from _transaction_problems(step, plan.routine)
 
 
-def _options_of(name: str) -> _Options:
-    """Return the options of a management command, or why it has none."""
-    # The instance is only looked at, so what making it prints may go elsewhere, too.
-    with contextlib.redirect_stdout(sys.stderr):
+def _unknown_hook(
+    name: str, hook: Any, whose: str, routine: str, origin: Origin
+) -> Iterator[Problem]:
+    if hook is None:
+        return
+    try:
+        load_hook(hook)
+    except HookNotLoadable as exc:
+        message = f"{whose}: the {name} {jsonable(hook)!r} cannot be loaded: {exc}."
+        hint = "Give a callable, or the dotted path of one, such as 'shop.hooks.before'."
+        yield Problem(Code.UNKNOWN_HOOK, message, hint, origin, routine)
+
+
+def _unknown_databases(plan: Plan) -> Iterator[Problem]:
+    for alias in databases(plan.control("atomic")):
+        if alias not in connections:
+            stated = plan.attributes.get("atomic")
+            origin = stated.origin if stated is not None else Origin(SETTINGS)
+            known = ", ".join(connections)
+            yield Problem(
+                Code.UNKNOWN_DATABASE,
+                f"Routine {plan.routine!r} is atomic on the database {alias!r}, which the site "
+                "does not have.",
+                closest(alias, connections) or f"DATABASES has {known}.",
+                origin,
+                plan.routine,
+            )
+
+
+def _transaction_problems(step: Step, routine: str) -> Iterator[Problem]:
+    """Yield a warning for a step of an atomic routine that is not what the word promises."""
+    if step.outside_transaction:
+        yield Problem(
+            Code.OUTSIDE_TRANSACTION,
+            f"{step.id} runs outside the transaction of the atomic routine {routine!r}, because "
+            "it is a subprocess: if a later step fails, what it did is not undone.",
+            "Put it into a routine of its own that runs before or after this one.",
+            step.origin,
+            routine,
+        )
+    elif step.declaration.kind == "management" and step.declaration.name == "migrate":
+        yield Problem(
+            Code.MIGRATES_INSIDE,
+            f"{step.id} migrates inside the transaction of the atomic routine {routine!r}: only "
+            "on PostgreSQL can tables be changed there.",
+            "Put it into a routine of its own that runs before this one.",
+            step.origin,
+            routine,
+        )
+
+
+def _known(name: str) -> _Known:
+    """Return the options of a management command and its parser, or why there are none."""
+    with quietly():
         try:
             command = load_command(name)
-            return known_options(command, name)
+            parser = command.create_parser("", name)
+            return known_options(command, options_of(parser)), parser
         except (CommandNotLoadable, DatabaseError) as exc:
             return exc
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - named as the command's
-            return _not_loadable(name, exc)
+            return not_loadable(name, exc)
 
 
-def _not_loadable(name: str, exc: BaseException) -> CommandNotLoadable:
-    """Return the error of a command whose own code fails before it is run."""
-    owner = _owner(name)
-    whose = owner if isinstance(owner, str) else type(owner).__module__
-    return CommandNotLoadable(
-        f"the management command {name!r} of {whose} cannot be loaded: "
-        f"{type(exc).__name__}: {jsonable(exc)}",
-        f"Mend {whose}, or disable the step in the settings.",
-    )
-
-
-def _unknown(step: Step, routine: str, options: _Options) -> Iterator[Problem]:
-    """Yield an error if a step's command, or one of the options it is given, does not exist."""
+def _unknown(step: Step, routine: str, known: _Known, *, hooked: bool) -> Iterator[Problem]:
+    """Yield an error if a step's command, or something that it is given, does not exist."""
     whose = f"{step.id} in routine {routine!r}"
-    if isinstance(options, CommandNotLoadable):
-        message = f"{whose}: {options}."
-        yield Problem(Code.UNKNOWN_COMMAND, message, options.hint, step.origin, routine)
+    if isinstance(known, CommandNotLoadable):
+        message = f"{whose}: {known}."
+        yield Problem(Code.UNKNOWN_COMMAND, message, known.hint, step.origin, routine)
         return
-    if isinstance(options, DatabaseError):
+    if isinstance(known, DatabaseError):
         # On a new server the tables that its parser asks for come with an earlier step.
-        message = f"{whose}: its options ask the database, which failed: {jsonable(options)}"
+        message = f"{whose}: its options ask the database, which failed: {jsonable(known)}"
         hint = "That is as it should be before the first migrate; else mend the database."
         yield Problem(Code.OPTIONS_UNKNOWN, message, hint, step.origin, routine)
         return
     name = step.declaration.name
-    for option in step.declaration.options:
-        if option not in options:
-            message = f"{whose}: the command {name!r} has no option {option!r}."
-            hint = closest(option, {*options, *COMMAND_KEYS})
-            hint = hint or f"See what it takes: manage.py {name} --help."
-            yield Problem(Code.UNKNOWN_OPTION, message, hint, step.origin, routine)
+    options, parser = known
+    unknown = [option for option in step.declaration.options if option not in options]
+    arguments, given = step.declaration.argv[1:], step.declaration.options
+    # A hook may still change what it is given.
+    refused = "" if unknown or hooked else refusal(parser, arguments, given)
+    if refused:
+        message = f"{whose}: the command {name!r} cannot be run like this: {refused}."
+        hint = f"See what it takes: manage.py {name} --help."
+        yield Problem(Code.UNKNOWN_OPTION, message, hint, step.origin, routine)
+    elif step.apart and not unknown:
+        try:
+            to_words(parser, arguments, given)
+        except NoFlag as exc:
+            message = f"{whose} runs as a subprocess of its own, where {exc}."
+            yield Problem(Code.NO_FLAG, message, exc.hint, step.origin_of("options"), routine)
+    for option in unknown:
+        message = f"{whose}: the command {name!r} has no option {option!r}."
+        hint = closest(option, {*options, *COMMAND_KEYS})
+        hint = hint or f"See what it takes: manage.py {name} --help."
+        yield Problem(Code.UNKNOWN_OPTION, message, hint, step.origin_of("options"), routine)
 
 
 def missing_programs(plan: Plan, code: Code) -> Iterator[Problem]:
@@ -172,19 +188,17 @@ def missing_programs(plan: Plan, code: Code) -> Iterator[Problem]:
     :param code: what to report it as: on the machine that deploys it is an error, elsewhere the
         program may just not be needed.
     """
-    for step in plan.steps:
-        if step.nested is not None:
-            yield from missing_programs(step.nested, code)
+    for routine, step in plan.every_step():
         name = step.declaration.name
         if step.declaration.kind != "system" or os.path.dirname(name):
             continue
-        if shutil.which(name) is None:
+        if find_program(step.declaration) is None:
             yield Problem(
                 code,
-                f"{step.id} in routine {plan.routine!r}: there is no program {name!r} on PATH.",
+                f"{step.id} in routine {routine!r}: there is no program {name!r} on PATH.",
                 _remedy(name),
                 step.origin,
-                plan.routine,
+                routine,
             )
 
 
@@ -196,24 +210,21 @@ def _remedy(program: str) -> str:
     return "Install it, mend its name, or give its whole path."
 
 
-def _unsupported(plan: Plan) -> Iterator[Problem]:
-    for name in (*_CONTROLS_TO_COME, *HOOKS):
-        stated = plan.attributes.get(name)
-        if stated is not None and stated.value:
-            yield _not_supported(name, f"Routine {plan.routine!r}", plan.routine, stated.origin)
+def missing_secrets(plan: Plan, code: Code) -> Iterator[Problem]:
+    """Yield a problem for each environment variable that a secret of a plan needs and has not.
 
-
-def _unsupported_in(step: Step, routine: str) -> Iterator[Problem]:
-    for name in ("pre_hook", "post_hook", "time_limit"):
-        if getattr(step.declaration, name):
-            yield _not_supported(name, f"{step.id} in routine {routine!r}", routine, step.origin)
-
-
-def _not_supported(name: str, whose: str, routine: str, origin: Origin) -> Problem:
-    return Problem(
-        Code.NOT_SUPPORTED,
-        f"{whose} asks for {name!r}, which this version reads and shows but cannot run yet.",
-        f"Take {name!r} out: running without it would not be what was asked for.",
-        origin,
-        routine,
-    )
+    :param plan: the plan, with the plans nested in it.
+    :param code: what to report it as: where the routine runs it is an error, elsewhere the
+        variable may be unset on purpose.
+    """
+    for routine, step in plan.every_step():
+        for secret in step.declaration.secrets:
+            for name in secret.missing:
+                yield Problem(
+                    code,
+                    f"{step.id} in routine {routine!r} needs the environment variable "
+                    f"{name!r}, which is not set.",
+                    f"Set {name} where the routine runs.",
+                    step.origin,
+                    routine,
+                )

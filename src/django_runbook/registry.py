@@ -7,9 +7,11 @@ of the installed apps is seen by the next one, and nothing has to be invalidated
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 from .commands import to_option, to_symbol
 from .exceptions import UnknownRoutine, UnknownSwitch
@@ -19,6 +21,22 @@ from .nesting import NestingError, is_nested, read_invocation
 from .order import order
 from .preflight import cannot_run
 from .sources import gather
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What the routines around a nested one mean for its steps."""
+
+    apart: bool = False
+    """A routine around it runs management commands as subprocesses."""
+
+    limited: bool = False
+    """A step around it has a time limit, which only a process of its own can be held to."""
+
+    atomic: bool = False
+    """A routine around it is in a transaction."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +85,31 @@ class Registry:
             raise UnknownRoutine(f"There is no routine {name!r}. {hint}")
         return self.routines[symbol]
 
-    def plan(self, name: str, switches: Iterable[str] = (), *, everything: bool = False) -> Plan:
+    def plan(
+        self,
+        name: str,
+        switches: Iterable[str] | Mapping[str, bool] = (),
+        *,
+        everything: bool = False,
+        controls: Mapping[str, Any] = _NOTHING,
+    ) -> Plan:
         """Return the plan of a routine.
 
         :param name: the routine's name; ``-`` and ``_`` mean the same.
-        :param switches: the switches to activate, in any spelling.
+        :param switches: the switches to activate, in any spelling; of a dictionary those that are
+            true.
         :param everything: activate all of them.
+        :param controls: execution controls to use instead of what the routine states; ``None``
+            leaves one as it is stated.
         :raises UnknownRoutine: if no source declares the routine.
         :raises UnknownSwitch: if the routine has no such switch.
+        :raises TypeError: for a control that is none.
         """
+        _refuse_wrong_types(controls)
         routine = self.routine(name)
-        active = set(routine.switches) if everything else {to_symbol(one) for one in switches}
-        for switch in sorted(active.difference(routine.switches)):
+        given = _given(switches)
+        active = set(routine.switches) if everything else {one for one in given if given[one]}
+        for switch in sorted(given.keys() - set(routine.switches)):
             known = [to_option(one) for one in routine.switches]
             hint = (
                 closest(to_option(switch), known) or f"Known switches: {', '.join(known) or '-'}."
@@ -89,29 +120,86 @@ class Registry:
         names = contains(routine.name, self.routines)
         problems = [one for one in self.problems if one.routine is None or one.routine in names]
         endless = any(one.code == Code.NESTING_CYCLE for one in problems)
-        plan = self._planned(routine, active, nest=not endless)
+        plan = self._planned(routine, active, controls, _Outer(), nest=not endless)
         counts = sources_of(routine)
         return replace(
             plan,
+            everything=everything,
             problems=(*problems, *_problems_within(plan), *cannot_run(plan)),
             sources=tuple((one, counts.get(one.source, 0)) for one in self._collected.searched),
         )
 
-    def _planned(self, routine: MergedRoutine, active: Iterable[str], *, nest: bool) -> Plan:
-        plan = order(routine, active)
-        if not nest:
-            return plan
-        return replace(plan, steps=tuple(map(self._with_nested_plan, plan.steps)))
+    def _planned(
+        self,
+        routine: MergedRoutine,
+        active: Iterable[str],
+        controls: Mapping[str, Any],
+        outer: _Outer,
+        *,
+        nest: bool,
+    ) -> Plan:
+        """Return a plan whose steps know in which process and transaction they will run."""
+        plan = replace(order(routine, active), given=_settled(controls, routine))
+        # A nested routine that says so itself keeps its commands in this process.
+        apart = controls.get("subprocess")
+        outer = replace(
+            outer,
+            apart=(outer.apart or plan.control("subprocess")) if apart is None else apart,
+            atomic=outer.atomic or bool(plan.control("atomic")),
+        )
+        return replace(
+            plan,
+            steps=tuple(self._placed(step, outer, nest=nest) for step in plan.steps),
+            left_out=tuple(self._placed(step, outer, nest=False) for step in plan.left_out),
+        )
 
-    def _with_nested_plan(self, step: Step) -> Step:
-        if not is_nested(step.declaration):
-            return step
+    def _placed(self, step: Step, outer: _Outer, *, nest: bool) -> Step:
+        limited = outer.limited or step.declaration.time_limit is not None
+        if is_nested(step.declaration):
+            return self._with_nested_plan(step, replace(outer, limited=limited)) if nest else step
+        apart = step.declaration.kind == "system" or outer.apart or limited
+        return replace(step, apart=apart, outside_transaction=apart and outer.atomic)
+
+    def _with_nested_plan(self, step: Step, outer: _Outer) -> Step:
         try:
-            invocation = read_invocation(step.declaration, self.routines)
+            said = read_invocation(step.declaration, self.routines)
         except NestingError:
             return step  # merge() has made an error of it, so that the plan does not run
-        routine = self.routines[invocation.routine]
-        return replace(step, nested=self._planned(routine, invocation.active(routine), nest=True))
+        routine = self.routines[said.routine]
+        plan = self._planned(routine, said.active(routine), said.controls, outer, nest=True)
+        return replace(step, nested=replace(plan, everything=said.all))
+
+
+def _refuse_wrong_types(controls: Mapping[str, Any]) -> None:
+    """Raise for a control that code has given as anything else than settings may."""
+    for name, value in controls.items():
+        kinds = (bool, str, list, tuple) if name == "atomic" else (bool,)
+        if value is not None and (not isinstance(value, kinds) or value in ("", [], ())):
+            more = ", a database alias, a list of aliases" if name == "atomic" else ""
+            raise TypeError(f"{name} must be True, False{more} or None, not {value!r}.")
+
+
+def _given(switches: Iterable[str] | Mapping[str, bool]) -> dict[str, bool]:
+    """Return the switches that are named, and whether they are on; a lone string is one."""
+    if isinstance(switches, Mapping):
+        return {to_symbol(name): bool(on) for name, on in switches.items()}
+    names = (switches,) if isinstance(switches, str) else switches
+    return {to_symbol(name): True for name in names}
+
+
+def _settled(controls: Mapping[str, Any], routine: MergedRoutine) -> Mapping[str, Any]:
+    """Return the controls that were asked for, as far as they say something of their own.
+
+    ``--atomic`` of a routine that states its databases means those.
+    """
+    stated = {name: one.value for name, one in routine.attributes.items()}
+    return MappingProxyType(
+        {
+            name: value
+            for name, value in controls.items()
+            if value is not None and not (value is True and stated.get(name))
+        }
+    )
 
 
 def _problems_within(plan: Plan) -> list[Problem]:
@@ -123,15 +211,32 @@ def _problems_within(plan: Plan) -> list[Problem]:
     return list(dict.fromkeys(problems))
 
 
-def get_plan(name: str, switches: Iterable[str] = ()) -> Plan:
+def get_plan(
+    name: str,
+    switches: Iterable[str] | Mapping[str, bool] = (),
+    *,
+    everything: bool = False,
+    subprocess: bool | None = None,
+    atomic: bool | str | Sequence[str] | None = None,
+    continue_on_error: bool | None = None,
+) -> Plan:
     """Return the plan of a routine, as ``manage.py routine NAME --explain`` shows it.
 
     Its ``steps`` are those that run, in order; ``left_out`` the others; ``problems`` what is
     wrong with it.
 
     :param name: the routine's name; ``-`` and ``_`` mean the same.
-    :param switches: the switches to activate.
+    :param switches: the switches to activate; of a dictionary those that are true.
+    :param everything: activate every switch.
+    :param subprocess: run management commands as subprocesses; ``None`` is as the routine states.
+    :param atomic: run the steps in a transaction; ``None`` is as the routine states.
+    :param continue_on_error: go on after a failure; ``None`` is as the routine states.
     :raises UnknownRoutine: if no source declares the routine.
     :raises UnknownSwitch: if the routine has no such switch.
     """
-    return Registry().plan(name, switches)
+    controls = {
+        "subprocess": subprocess,
+        "atomic": atomic,
+        "continue_on_error": continue_on_error,
+    }
+    return Registry().plan(name, switches, everything=everything, controls=controls)

@@ -89,6 +89,16 @@ def _include_one(path: str, scope: dict[str, Any]) -> None:
             f"Python: {exc.msg}{text}\n"
             "Nothing was run. Mend the line, then run the same command again."
         ) from exc
+    except ValueError as exc:
+        source = Path(path).read_bytes() if os.path.isfile(path) else b""
+        if b"\0" not in source:
+            raise  # the component's own
+        # What newer Pythons report as any other error of syntax.
+        line = source.count(b"\n", 0, source.index(b"\0")) + 1
+        raise SettingsError(
+            f"{path}:{line}: this settings component is not valid Python: it contains a null byte\n"
+            "Nothing was run. Mend the line, then run the same command again."
+        ) from exc
     fresh = scope["__included_files__"][seen:]
     if fresh:  # the first is the component itself, any others it has included in turn
         scope.setdefault(INCLUDED_KEY, []).append(fresh[0])

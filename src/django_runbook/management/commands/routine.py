@@ -28,15 +28,14 @@ from django_runbook.exceptions import PlanError, RunbookError, UnknownRoutine
 from django_runbook.explain import (
     all_to_json,
     print_table,
-    problem_lines,
     to_json,
     to_list,
     to_text,
 )
 from django_runbook.model import MergedRoutine, Plan
+from django_runbook.nesting import CONTROL_OPTIONS
 from django_runbook.order import order
 from django_runbook.registry import Registry
-from django_runbook.runner import Context, run
 
 WRONG_USAGE = 2
 """The exit status for a command line that cannot be understood."""
@@ -59,6 +58,11 @@ class Format(StrEnum):
 _EXPLAIN = typer.Option("--explain", help=str(_("Show the plan and run nothing.")))
 _FORMAT = typer.Option("--format", help=str(_("How --explain shows the plan.")))
 _ALL = typer.Option("--all", help=str(_("Activate every switch.")))
+_CONTROL_HELPS = {
+    "subprocess": _("Run management commands as subprocesses, or in this process."),
+    "atomic": _("Run all steps in one transaction, or each for itself."),
+    "continue_on_error": _("Run the rest when a step has failed, or stop there."),
+}
 
 
 class RoutinesGroup(DTGroup):
@@ -109,7 +113,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     verbosity: int | None = None
     explaining: bool = False
     format: Format | None = None
-    everything: bool = False
+    manage_script: str | None = None
     plan: Plan
     streams: tuple[Any, Any] = (None, None)
 
@@ -127,6 +131,15 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         *,
         explain: Annotated[bool, _EXPLAIN] = False,
         format: Annotated[Format | None, _FORMAT] = None,  # noqa: A002 - the option's name
+        manage_script: Annotated[
+            str | None,
+            typer.Option(
+                "--manage-script",
+                metavar="PATH",
+                show_default=False,
+                help=str(_("The script that runs management commands as subprocesses.")),
+            ),
+        ] = None,
         verbosity: Annotated[
             int | None,
             typer.Option(
@@ -135,7 +148,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
                 min=0,
                 max=3,
                 show_default=False,
-                help=str(_("Passed on to the commands; 0 does not show what runs.")),
+                help=str(_("Passed on to the commands; 0 shows nothing but errors.")),
             ),
         ] = None,
     ) -> None:
@@ -144,10 +157,12 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         :param ctx: the context.
         :param explain: show plans instead of running one.
         :param format: how to show them.
+        :param manage_script: the script that runs management commands as subprocesses.
         :param verbosity: passed on to the commands.
         """
         self.explaining = explain
         self.format = format
+        self.manage_script = manage_script
         self.verbosity = verbosity
         if ctx.invoked_subcommand is not None:
             return
@@ -164,12 +179,16 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         :param given: the values of its options.
         """
         active = [name for name, parameter in _parameters(routine).items() if given[parameter]]
-        self.everything = given["all"]
         explaining = self.explaining or given[f"{_OWN}explain"]
         form = given[f"{_OWN}format"] or self.format
         if form is not None and not explaining:
             self._wrong_usage("--format goes with --explain.")
-        plan = self.registry.plan(routine.name, active, everything=given["all"])
+        plan = self.registry.plan(
+            routine.name,
+            active,
+            everything=given["all"],
+            controls={name: given[name] for name in CONTROL_OPTIONS},
+        )
         if ctx.invoked_subcommand is not None:
             self.plan = plan
         elif explaining:
@@ -182,7 +201,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         for line in to_list(self.plan):
             self._write(line)
         for problem in self.plan.errors:
-            self.stderr.write("\n".join(problem_lines(problem)))
+            self.stderr.write("\n".join(problem.lines))
         self._end_with(self.plan.problems)
 
     def unknown_routine(self, name: str) -> NoReturn:
@@ -218,9 +237,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         """
         if isinstance(exc, RunbookError):
             self._leave()
-            problems = exc.problems if isinstance(exc, PlanError) else ()
-            text = _with_problems(str(exc), problems)
-            raise CommandError(text, returncode=exc.exit_status) from exc
+            raise CommandError(str(exc), returncode=exc.exit_status) from exc
         # Typer does not export the base class of its usage errors; they carry their exit status.
         if getattr(exc, "exit_code", None) == WRONG_USAGE and hasattr(exc, "format_message"):
             self._leave()
@@ -261,7 +278,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             if not plans:
                 self.stdout.write("No routine is declared.")
                 for problem in problems:
-                    self.stdout.write("\n".join(problem_lines(problem)))
+                    self.stdout.write("\n".join(problem.lines))
         self._end_with(problems)
 
     def _print(self, plan: Plan) -> None:
@@ -286,23 +303,23 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     def _run_plan(self, plan: Plan) -> None:
         if not self.skip_checks:
             self.check()
-        color = {"no_color": self.no_color, "force_color": self.force_color}
-        run(
+        # It is not needed to explain, and loads all that runs something.
+        from django_runbook.runner import run_routine
+        from django_runbook.runner.management import own_script
+
+        from_command_line = getattr(self, "_called_from_command_line", False)
+        run_routine(
             plan,
-            Context(
-                sender=self,
-                echo=lambda line: self.secho(self._encodable(line), fg="cyan"),
-                everything=self.everything,
-                verbosity=self.verbosity,
-                stdout=self.streams[0],
-                stderr=self.streams[1],
-                color={name: True for name, value in color.items() if value},
-            ),
+            manage_script=own_script()
+            if self.manage_script is None and from_command_line
+            else self.manage_script,
+            verbosity=self.verbosity,
+            stdout=self.streams[0],
+            stderr=self.streams[1],
+            no_color=bool(self.no_color),
+            force_color=bool(self.force_color),
+            sender=self,
         )
-
-
-def _with_problems(text: str, problems: Any) -> str:
-    return "\n".join([text, *(line for problem in problems for line in problem_lines(problem))])
 
 
 def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
@@ -341,7 +358,7 @@ def _literally(text: object) -> str:
 
 def _parameters(routine: MergedRoutine) -> dict[str, str]:
     """Return the parameter of each switch: its name, unless that is a keyword or taken."""
-    taken = {"self", "ctx", "all", f"{_OWN}explain", f"{_OWN}format"}
+    taken = {"self", "ctx", "all", f"{_OWN}explain", f"{_OWN}format", *CONTROL_OPTIONS}
     parameters: dict[str, str] = {}
     for name in routine.switches:
         parameter = name
@@ -366,6 +383,7 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
         (f"{_OWN}explain", Annotated[bool, _EXPLAIN], False),
         (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
         ("all", Annotated[bool, _ALL], False),
+        *(_control(name, on, off) for name, (on, off) in CONTROL_OPTIONS.items()),
     ]
     for name, parameter in _parameters(routine).items():
         help_text = _literally(routine.switch_helps.get(name, ""))
@@ -387,6 +405,17 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
     }
     callback.__name__ = f"routine_{routine.name}"
     return callback
+
+
+def _control(name: str, on: str, off: str) -> tuple[str, Any, None]:
+    """Return the parameter for an execution control: its name, type and default."""
+    option = typer.Option(
+        f"{on}/{off}",
+        show_default=False,
+        help=str(_CONTROL_HELPS[name]),
+        rich_help_panel=str(_("Execution")),
+    )
+    return name, Annotated[bool | None, option], None
 
 
 def _list_callback() -> Callable[..., None]:

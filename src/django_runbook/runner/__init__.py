@@ -1,0 +1,177 @@
+"""Running: the steps of a plan, one after the other, exactly as explained.
+
+``run_routine`` is the whole of it; ``manage.py routine`` calls it, too. Below it ``routine`` has
+the steps in their order, with hooks, signals and transactions around them; ``execution`` runs one
+step, here or in a process of its own; ``stop`` takes the signals, ``report`` shows it all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from django_runbook.exceptions import PlanError, RoutineStopped, StepFailed
+from django_runbook.masking import Hidden
+from django_runbook.model import Code, Plan
+from django_runbook.policy import read_policy
+from django_runbook.preflight import missing_programs, missing_secrets
+from django_runbook.registry import Registry
+from django_runbook.results import RunResult
+
+from .database import begun_by_hand
+from .failures import failure_text, stop_text
+from .management import launcher
+from .report import Report
+from .routine import RoutineRun
+from .session import Session
+from .standard import StandardStreams
+from .stop import StopRequest
+from .streams import Output, plain
+
+
+def run_routine(
+    routine: str | Plan,
+    switches: Iterable[str] | Mapping[str, bool] = (),
+    *,
+    everything: bool = False,
+    subprocess: bool | None = None,
+    atomic: bool | str | Sequence[str] | None = None,
+    continue_on_error: bool | None = None,
+    manage_script: str | None = None,
+    verbosity: int | None = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    no_color: bool = False,
+    force_color: bool = False,
+    take_signals: bool = True,
+    check: bool = True,
+    sender: Any = None,
+) -> RunResult:
+    """Run a routine, as ``manage.py routine NAME`` does, and return what became of it.
+
+    :param routine: the routine's name, or the plan to run, which has its switches and controls.
+    :param switches: the switches to activate; of a dictionary those that are true.
+    :param everything: activate every switch.
+    :param subprocess: run management commands as subprocesses; ``None`` is as the routine states.
+    :param atomic: run the steps in a transaction; ``None`` is as the routine states.
+    :param continue_on_error: go on after a failure; ``None`` is as the routine states.
+    :param manage_script: the script that runs management commands as subprocesses.
+    :param verbosity: handed on to the commands; 0 shows nothing but what they show.
+    :param stdout: where the steps write instead of the process's own output.
+    :param stderr: the same for its error output.
+    :param no_color: use no colours.
+    :param force_color: use colours, whatever is written to.
+    :param take_signals: let SIGINT, SIGTERM and SIGHUP stop the routine; only in the main thread.
+    :param check: raise if the routine does not end well; else only the result tells.
+    :param sender: the sender of the signals; this function unless given.
+    :raises UnknownRoutine: if no source declares the routine.
+    :raises UnknownSwitch: if the routine has no such switch.
+    :raises PlanError: if the plan has errors; no step was run.
+    :raises StepFailed: if a step, or something around the steps, failed.
+    :raises RoutineStopped: if a signal asked the routine to stop.
+    """
+    controls = {
+        "subprocess": subprocess,
+        "atomic": atomic,
+        "continue_on_error": continue_on_error,
+    }
+    if no_color and force_color:
+        raise ValueError("no_color and force_color cannot be used together.")
+    plan = _planned(routine, switches, everything=everything, controls=controls)
+    start = launcher(manage_script)
+    _refuse_what_cannot_run(plan)
+    color = {"no_color": no_color, "force_color": force_color}
+    color = {name: True for name, wanted in color.items() if wanted}
+    stdout, stderr = plain(stdout), plain(stderr)
+    out, err = Output("stdout", stdout), Output("stderr", stderr)
+    report = Report(out, err, verbosity, color)
+    with (
+        StandardStreams(out, err) as standard,
+        report,
+        StopRequest(report.tell, take=take_signals) as stop,
+    ):
+        session = Session(
+            spared=begun_by_hand(),
+            sender=run_routine if sender is None else sender,
+            report=report,
+            stop=stop,
+            standard=standard,
+            out=out,
+            err=err,
+            streams={
+                name: one
+                for name, one in (("stdout", stdout), ("stderr", stderr))
+                if one is not None
+            },
+            color=color,
+            launcher=start,
+            manage_script=manage_script or sys.argv[0],
+            grace=read_policy(getattr(settings, "DJANGO_RUNBOOK", None)).grace_period,
+            hidden=Hidden(
+                secret for _, step in plan.every_step() for secret in step.declaration.secrets
+            ),
+        )
+        result = RoutineRun(plan, session, verbosity=verbosity).run()
+    # Who asked for a stop is told of it, also if there was nothing left to be stopped.
+    result.stopped_by = stop.signal
+    report.summary(result)
+    if check and result.stopped_by is not None:
+        raise RoutineStopped(stop_text(result), result, result.stopped_by)
+    if check and result.status == "failed":
+        raise StepFailed(failure_text(result), result) from _cause(result)
+    return result
+
+
+def _planned(
+    routine: str | Plan,
+    switches: Iterable[str] | Mapping[str, bool],
+    *,
+    everything: bool,
+    controls: Mapping[str, Any],
+) -> Plan:
+    if isinstance(routine, Plan):
+        if switches or everything or any(one is not None for one in controls.values()):
+            raise TypeError("A plan has its switches and controls. Give them where it is made.")
+        return routine
+    return Registry().plan(routine, switches, everything=everything, controls=controls)
+
+
+def _refuse_what_cannot_run(plan: Plan) -> None:
+    """Raise if a plan has errors, or needs what is not here."""
+    _refuse_in_tests(plan)
+    found = (
+        *plan.errors,
+        *missing_programs(plan, Code.UNKNOWN_PROGRAM),
+        *missing_secrets(plan, Code.VARIABLE_NOT_SET),
+    )
+    problems = list(dict.fromkeys(found))
+    if problems:
+        errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        raise PlanError(f"Routine {plan.routine!r} was not run: {errors}.", problems)
+
+
+def _refuse_in_tests(plan: Plan) -> None:
+    """Raise if a step would leave a test: another process knows nothing of the test's databases.
+
+    ``mail.outbox`` is what Django documents to be there in a test environment and nowhere else.
+    """
+    mail = sys.modules.get("django.core.mail")
+    if mail is None or not hasattr(mail, "outbox"):
+        return
+    for routine, step in plan.every_step():
+        if step.apart and step.declaration.kind == "management":
+            raise PlanError(
+                f"Routine {routine!r} was not run: {step.id} of {step.origin} runs as a "
+                "subprocess, which would work on the site's own databases and not on those of "
+                "the test. Run it with subprocess=False, and without a time limit.",
+                (),
+            )
+
+
+def _cause(result: RunResult) -> BaseException | None:
+    """Return what a traceback is to show: the first thing that failed."""
+    failures = result.failures
+    return failures[0].exception if failures else result.error

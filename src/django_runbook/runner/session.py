@@ -1,0 +1,50 @@
+"""What all routines of one run share: the outer one and those nested in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django_runbook.commands import Command
+from django_runbook.masking import Hidden
+from django_runbook.secret import secrets_in
+
+from .report import Report
+from .standard import StandardStreams
+from .stop import StopRequest
+from .streams import Output
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run has, besides its plan."""
+
+    sender: Any
+    report: Report
+    stop: StopRequest
+    standard: StandardStreams
+    out: Output
+    err: Output
+    streams: Mapping[str, Any]
+    """``stdout`` and ``stderr``, where the steps do not write to the process's own."""
+
+    color: Mapping[str, bool]
+    launcher: tuple[str, ...]
+    """The words before a management command's name that run it in a process of its own."""
+
+    manage_script: str
+    grace: float
+    hidden: Hidden
+    """All that must not be in a message; what a hook adds comes to it."""
+
+    spared: frozenset[str]
+    """The databases whose connection holds a transaction that was begun by hand."""
+
+    def note_secrets(self, command: Command) -> None:
+        """Keep what a command, as hooks have left it, holds of secrets.
+
+        :param command: the command.
+        """
+        given = (getattr(command, name, None) for name in ("command", "options", "env"))
+        self.hidden.add(secrets_in(*given))
