@@ -304,8 +304,8 @@ class Terminal:
             assert time.monotonic() < deadline, self.transcript
 
     def see(self, text: str) -> None:
-        """Wait until a text can be seen."""
-        self.wait(lambda: any(text in row for row in self.screen.rows))
+        """Wait until a text was shown; it may have scrolled away since."""
+        self.wait(lambda: any(text in row for row in self.transcript))
 
     def see_line(self, text: str) -> None:
         """Wait until a text, and nothing else, stands on the line of the cursor."""
