@@ -271,7 +271,7 @@ def test_what_callbacks_are_given(telling: Project, form: str, given_as: str) ->
 
     assert (done.status, done.err) == (0, "")
     said = (telling.root / "said.txt").read_text().splitlines()
-    options = ["all", "atomic", "continue_on_error", "less", "manage_script", "more"]
+    options = ["all", "atomic", "continue_on_error", "less", "lock", "manage_script", "more"]
     kinds = ["ManagementCommand", "SystemCommand", "ManagementCommand"]
     python, switches = sys.executable, ["less", "more"]
     assert said == [

@@ -65,6 +65,7 @@ command("deploy", "probe", "same")
 command("later", "probe", "f", time_limit=5, exit=Exception)
 command("later", "probe", "g", pre_hook="shop.hooks.gone")
 routine("elsewhere", "Elsewhere.", atomic="defualt")
+routine("alone", "One at a time.", lock="database")
 routine("whole", "In one transaction.", atomic=True)
 command("whole", "migrate")
 system("whole", "true", "outside", env={"TOKEN": Secret.from_env("NOT_SET_HERE")})
@@ -177,6 +178,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
         ),
         ("E016", "time_limit=5", "option 'exit' has a type", "Write it among the command's"),
         ("E017", 'atomic="defualt"', "on the database 'defualt'", "Did you mean 'default'?"),
+        ("E019", 'lock="database"', "(sqlite) has no advisory locks", 'the backend "file"'),
         ("W001", '["prob"]', "run_after=['prob'], which no other step", "Did you mean 'probe'?"),
         ("W006", "system(", "no program 'no-such-program-anywhere' on PATH", "whole path"),
         ("W007", "deno=", "has the switch 'deno'", "Did you mean 'demo'?"),

@@ -51,6 +51,7 @@ PLAN = {
     "fingerprint": TEXT,
     "controls": {"atomic": FLAG, "subprocess": FLAG, "continue_on_error": FLAG, "lock": FLAG},
     "hooks": dict,
+    "locks": [{"routine": TEXT, "backend": TEXT}],
     "switches": {"active": NAMES, "available": dict},
     "steps": [STEP],
     "problems": [PROBLEM],

@@ -10,7 +10,7 @@ from django.core import checks
 
 from .model import Code, MergedRoutine, Plan, Problem, Step
 from .order import order
-from .preflight import missing_programs, missing_secrets
+from .preflight import missing_programs, missing_secrets, unusable_backend
 from .registry import Registry
 from .sources import SettingsFiles
 
@@ -18,7 +18,7 @@ from .sources import SettingsFiles
 def check_routines() -> list[checks.CheckMessage]:
     """Return a message for each problem, errors of all sources and of every routine's plan."""
     registry = Registry()
-    problems = list(registry.problems)
+    problems = [*registry.problems, *unusable_backend()]
     unsorted = SettingsFiles().unsorted_groups()
     for name in registry.routines:
         plan = registry.plan(name, everything=True)

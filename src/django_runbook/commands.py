@@ -254,6 +254,9 @@ class Routine:
     continue_on_error: bool = False
     """Go on after a command has failed."""
 
+    lock: bool | str = False
+    """Let the routine run once at a time: ``True``, or the name of a lock's backend."""
+
     initialize: InitializeCallback | None = None
     """Called before the first command, or the import string of such a callable."""
 

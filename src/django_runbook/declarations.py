@@ -222,6 +222,7 @@ class Verbs:
         subprocess: bool | None = None,
         atomic: bool | str | Sequence[str] | None = None,
         continue_on_error: bool | None = None,
+        lock: bool | str | None = None,
         initialize: InitializeCallback | None = None,
         finalize: FinalizeCallback | None = None,
         pre_hook: PreHook | None = None,
@@ -237,6 +238,7 @@ class Verbs:
         :param atomic: run all commands in one transaction: true for the default database, an
             alias, a list of aliases, or ``"__all__"``.
         :param continue_on_error: go on after a command has failed.
+        :param lock: let the routine run once at a time: true, or the name of a lock's backend.
         :param initialize: called before the first command.
         :param finalize: called after the last command.
         :param pre_hook: called before each command that has none of its own.
@@ -249,6 +251,7 @@ class Verbs:
             "subprocess": subprocess,
             "atomic": atomic,
             "continue_on_error": continue_on_error,
+            "lock": lock,
             "initialize": initialize,
             "finalize": finalize,
             "pre_hook": pre_hook,

@@ -58,6 +58,28 @@ class BadManageScript(RunbookError):
     exit_status = 2
 
 
+class LockBusy(RunbookError):
+    """Another run holds the lock, and nothing was run; the text says who, as far as it is known.
+
+    :param message: the text.
+    :param routine: the routine whose lock it is.
+    """
+
+    exit_status = 75
+
+    def __init__(self, message: str, routine: str) -> None:
+        super().__init__(message)
+        self.routine = routine
+
+
+class LockFailed(RunbookError):
+    """A lock cannot be taken: its server or its file cannot be reached. Nothing was run."""
+
+
+class LockLost(RunbookError):
+    """A lock is not held any more, though the routine still runs; its text says why."""
+
+
 class CommandFailed(RunbookError):
     """A command ended without success; its text says how. Receivers of ``routine_failed`` see it.
 

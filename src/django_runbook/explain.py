@@ -99,6 +99,7 @@ def _document(plan: Plan) -> dict[str, Any]:
         "fingerprint": fingerprint(plan),
         "controls": _controls(plan),
         "hooks": _hooks(plan),
+        "locks": [{"routine": one.routine, "backend": one.description} for one in plan.locks],
         "switches": {
             "active": list(plan.active),
             "available": {name: str(text) for name, text in plan.available.items()},
@@ -294,6 +295,9 @@ def _heading(plan: Plan) -> list[str]:
     controls = [_shown_control(name, value) for name, value in _controls(plan).items() if value]
     if controls:
         lines.append(f"Controls: {', '.join(controls)}.")
+    locks = [f"{one.routine} by {one.description}" for one in plan.locks]
+    if locks:
+        lines.append(f"Locks: {', '.join(locks)}.")
     hooks = [f"{name} {one_line(hook)}" for name, hook in _hooks(plan).items()]
     if hooks:
         lines.append(f"Hooks: {', '.join(hooks)}.")

@@ -25,8 +25,8 @@ from .commands import (
 from .declarations import MALFORMED_KEY, STEP_KEY, listed_overrides, spelt_out, stamped
 from .entries import EntryReader, is_name, is_text
 from .model import (
+    CONTROLS,
     HOOKS,
-    STATED_CONTROLS,
     Attribute,
     Declaration,
     Fragment,
@@ -37,7 +37,7 @@ from .model import (
 )
 
 _ROUTINE_KEYS = {"name", "help_text", "commands", "switch_helps", "overrides"}.union(
-    STATED_CONTROLS, HOOKS
+    CONTROLS, HOOKS
 )
 OVERRIDE_KEYS = frozenset(COMMAND_KEYS - {"step_id"} | {"options", "env", "disabled"})
 """What an override may change."""
@@ -105,7 +105,7 @@ class Reader(EntryReader):
         self._check_routine(name, value, places)
         attributes = [
             Attribute(key, value[key], self.locate(places.get(key)))
-            for key in ("help_text", *STATED_CONTROLS, *HOOKS)
+            for key in ("help_text", *CONTROLS, *HOOKS)
             if value.get(key) is not None
             and self._attribute_is_right(name, key, value[key], self.locate(places.get(key)))
         ]
@@ -141,7 +141,10 @@ class Reader(EntryReader):
         elif key == "atomic":
             right = isinstance(value, bool) or _are_aliases(value)
             wanted = "True, False, a database alias, a list of aliases or '__all__'"
-        elif key in STATED_CONTROLS:
+        elif key == "lock":
+            right = isinstance(value, bool) or (isinstance(value, str) and bool(value))
+            wanted = "True, False or the name of a backend"
+        elif key in CONTROLS:
             right, wanted = isinstance(value, bool), "True or False"
         else:
             right, wanted = isinstance(value, str) or callable(value), "a callable or its path"
@@ -164,7 +167,7 @@ class Reader(EntryReader):
             origin = self.locate(place)
             if not is_text(text):
                 what = f"{switch!r} of routine {routine!r}"
-                known = closest(str(switch), {*STATED_CONTROLS, *HOOKS, "help_text", "commands"})
+                known = closest(str(switch), {*CONTROLS, *HOOKS, "help_text", "commands"})
                 hint = f"{known} Whatever is none of the arguments is the help of a switch."
                 self._wrong_type(routine, origin, what, "a help text", text, hint.strip())
             elif self._switch_is_right(routine, switch, origin):

@@ -55,6 +55,7 @@ class Code(StrEnum):
     NO_FLAG = "E016"
     UNKNOWN_DATABASE = "E017"
     VARIABLE_NOT_SET = "E018"
+    LOCK_UNUSABLE = "E019"
     MATCHES_NOTHING = "W001"
     CONFLICT = "W002"
     SAME_COMMAND = "W003"
@@ -341,6 +342,20 @@ class MergedRoutine:
 
 
 @dataclass(frozen=True, slots=True)
+class LockUse:
+    """A lock that a run of a plan takes before its first step."""
+
+    routine: str
+    """The routine that must not run twice: the plan's own, or one nested in it."""
+
+    wanted: Literal[True] | str
+    """What the routine's control says: ``True``, or the name of a backend."""
+
+    description: str
+    """What takes care of it, as people read it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The ordered steps of one routine for one set of active switches."""
 
@@ -368,10 +383,20 @@ class Plan:
     everything: bool = False
     """Whether all switches were asked for at once."""
 
+    locks: tuple[LockUse, ...] = ()
+    """The locks that a run takes, sorted by routine."""
+
     @property
     def help_text(self) -> Any:
         """What the routine is for: a string, or a lazily translated one."""
         return self.attributes["help_text"].value if "help_text" in self.attributes else ""
+
+    def every_plan(self) -> Iterator[Plan]:
+        """Yield the plan of each routine that runs, those of nested routines first."""
+        for step in self.steps:
+            if step.nested is not None:
+                yield from step.nested.every_plan()
+        yield self
 
     def every_step(self) -> Iterator[tuple[str, Step]]:
         """Yield each step that runs with its routine's name, those of a nested routine first."""
@@ -399,9 +424,6 @@ CONTROLS: Mapping[str, bool] = MappingProxyType(
     {"atomic": False, "subprocess": False, "continue_on_error": False, "lock": False}
 )
 """The execution controls of a routine and their defaults."""
-
-STATED_CONTROLS = tuple(name for name in CONTROLS if name != "lock")
-"""Those that a declaration may state."""
 
 HOOKS = ("initialize", "finalize", "pre_hook", "post_hook")
 """The callbacks that a routine may state."""

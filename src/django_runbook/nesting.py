@@ -21,6 +21,7 @@ CONTROL_OPTIONS = MappingProxyType(
         "subprocess": ("--subprocess", "--no-subprocess"),
         "atomic": ("--atomic", "--non-atomic"),
         "continue_on_error": ("--continue", "--halt"),
+        "lock": ("--lock", "--no-lock"),
     }
 )
 """The command line options that state an execution control: the one for true, that for false."""

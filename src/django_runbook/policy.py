@@ -3,15 +3,73 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 from .canonical import shown
 from .distributions import normalised
 from .model import SETTINGS, Code, Origin, Problem, Source, closest
+from .secret import Secret
 
 _SETTING = "DJANGO_RUNBOOK"
+
+BACKENDS = ("auto", "file", "database", "redis")
+"""The names of the backends of locks; anything else is the dotted path of a site's own."""
+
+_LOCK_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str, str]] = MappingProxyType(
+    {
+        "backend": (
+            lambda value: value in BACKENDS or (isinstance(value, str) and "." in value),
+            f"one of {', '.join(BACKENDS)} or a dotted path",
+            'Leave it out for "auto".',
+        ),
+        "project": (
+            lambda value: isinstance(value, str) and bool(value),
+            "a name",
+            "Leave it out for the package that holds the settings.",
+        ),
+        "directory": (
+            lambda value: isinstance(value, str | PurePath) and bool(str(value)),
+            "a path",
+            "Leave it out for a directory of the user's own.",
+        ),
+        "alias": (
+            lambda value: isinstance(value, str),
+            "the alias of a database",
+            'Leave it out for "default".',
+        ),
+        "url": (
+            lambda value: isinstance(value, Secret | str),
+            "an address",
+            'Write it like "redis://redis.example.com:6379/0".',
+        ),
+        "lease": (
+            lambda value: _is_number(value) and 1 <= value <= 86_400,
+            "a number of seconds from 1 to 86400",
+            "Leave it out for 30 seconds.",
+        ),
+    }
+)
+"""What ``LOCK`` may say: of each key whether a value is right, what it must be, and a remedy."""
+
+
+@dataclass(frozen=True)
+class LockPolicy:
+    """What the site says of locks."""
+
+    backend: str = "auto"
+    project: str | None = None
+    """The project's name; ``None`` is the top-level package of the settings module."""
+
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What is for the backend."""
+
+    stated: bool = False
+    """Whether the site says anything of it."""
+
 
 GRACE_PERIOD = 10.0
 """Seconds that a process gets to end by itself when its time is over, as ``docker stop`` gives."""
@@ -28,6 +86,9 @@ class Policy:
     """Names of apps, of distributions, or ``distribution:entry-point``."""
 
     problems: tuple[Problem, ...] = ()
+
+    lock: LockPolicy | None = LockPolicy()
+    """What the site says of locks; ``None`` if it is not known what it means to say."""
 
     grace_period: float = GRACE_PERIOD
     """Seconds between asking a process to end, when its time is over, and killing it."""
@@ -91,13 +152,9 @@ def read_policy(setting: Any) -> Policy:
         wrong(f"{where} must be a list of names, not {shown(value)}.", 'Write ["acme-cdn"].')
         return frozenset()
 
-    whole = section(setting or {}, ("GRACE_PERIOD", "PLUGINS"), _SETTING)
+    whole = section(setting or {}, ("GRACE_PERIOD", "LOCK", "PLUGINS"), _SETTING)
     grace = whole.get("GRACE_PERIOD", GRACE_PERIOD)
-    if (
-        isinstance(grace, bool)
-        or not isinstance(grace, int | float)
-        or not 0 <= grace <= sys.float_info.max
-    ):
+    if not _is_number(grace) or not 0 <= grace <= sys.float_info.max:
         wrong(
             f'{_SETTING}["GRACE_PERIOD"] must be a number of seconds, not {shown(grace)}.',
             f"Leave it out for {GRACE_PERIOD:g} seconds; 0 kills at once.",
@@ -108,5 +165,41 @@ def read_policy(setting: Any) -> Policy:
     allow = said.get("allow", "all")
     allowed = None if allow == "all" else listed(allow, f'{_SETTING}["PLUGINS"]["allow"]')
     blocked = listed(said.get("block", ()), f'{_SETTING}["PLUGINS"]["block"]')
-    # Where it is not known who is trusted, nobody is.
-    return Policy(frozenset() if problems else allowed, blocked, tuple(problems), float(grace))
+    lock = _lock(whole["LOCK"], wrong, section) if "LOCK" in whole else LockPolicy()
+    if problems:
+        # Where it is not known who is trusted, nobody is; nor which lock others look at.
+        return Policy(frozenset(), blocked, tuple(problems), None, float(grace))
+    return Policy(allowed, blocked, (), lock, float(grace))
+
+
+def _lock(
+    given: Any,
+    wrong: Callable[[str, str], None],
+    section: Callable[[Any, tuple[str, ...], str], Mapping[str, Any]],
+) -> LockPolicy:
+    """Return what ``LOCK`` says, reporting what is wrong with it."""
+    where = f'{_SETTING}["LOCK"]'
+    backend = given.get("backend", "auto") if isinstance(given, Mapping) else "auto"
+    # What a site's own backend takes, only it knows.
+    own = isinstance(backend, str) and "." in backend and isinstance(given, Mapping)
+    said = given if own else section(given, tuple(_LOCK_OPTIONS), where)
+    right = {}
+    for key, value in said.items():
+        is_right, wanted, hint = _LOCK_OPTIONS.get(key, (lambda _: True, "", ""))
+        if (own and key not in ("backend", "project")) or is_right(value):
+            right[key] = value
+        else:
+            # Not the value of what may hold a password.
+            held = "" if key == "url" else f", not {shown(value)}"
+            like = closest(value, BACKENDS) if key == "backend" and isinstance(value, str) else ""
+            wrong(f'{where}["{key}"] must be {wanted}{held}.', like or hint)
+    return LockPolicy(
+        right.pop("backend", "auto"),
+        right.pop("project", None),
+        MappingProxyType(right),
+        stated=True,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -19,10 +19,17 @@ from .merge import Merged, contains, merge, sources_of
 from .model import Code, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
 from .order import order
-from .preflight import cannot_run
+from .preflight import cannot_run, locks_of
 from .sources import gather
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "atomic": ((bool, str, list, tuple), ", a database alias, a list of aliases"),
+    "lock": ((bool, str), ", the name of a backend"),
+}
+"""What the value of a control may be, where that is not only true or false."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,7 @@ class Registry:
             plan,
             everything=everything,
             problems=(*problems, *_problems_within(plan), *cannot_run(plan)),
+            locks=locks_of(plan),
             sources=tuple((one, counts.get(one.source, 0)) for one in self._collected.searched),
         )
 
@@ -173,9 +181,8 @@ class Registry:
 def _refuse_wrong_types(controls: Mapping[str, Any]) -> None:
     """Raise for a control that code has given as anything else than settings may."""
     for name, value in controls.items():
-        kinds = (bool, str, list, tuple) if name == "atomic" else (bool,)
+        kinds, more = _KINDS.get(name, ((bool,), ""))
         if value is not None and (not isinstance(value, kinds) or value in ("", [], ())):
-            more = ", a database alias, a list of aliases" if name == "atomic" else ""
             raise TypeError(f"{name} must be True, False{more} or None, not {value!r}.")
 
 
@@ -219,6 +226,7 @@ def get_plan(
     subprocess: bool | None = None,
     atomic: bool | str | Sequence[str] | None = None,
     continue_on_error: bool | None = None,
+    lock: bool | str | None = None,
 ) -> Plan:
     """Return the plan of a routine, as ``manage.py routine NAME --explain`` shows it.
 
@@ -231,6 +239,7 @@ def get_plan(
     :param subprocess: run management commands as subprocesses; ``None`` is as the routine states.
     :param atomic: run the steps in a transaction; ``None`` is as the routine states.
     :param continue_on_error: go on after a failure; ``None`` is as the routine states.
+    :param lock: let the routine run once at a time; ``None`` is as the routine states.
     :raises UnknownRoutine: if no source declares the routine.
     :raises UnknownSwitch: if the routine has no such switch.
     """
@@ -238,5 +247,6 @@ def get_plan(
         "subprocess": subprocess,
         "atomic": atomic,
         "continue_on_error": continue_on_error,
+        "lock": lock,
     }
     return Registry().plan(name, switches, everything=everything, controls=controls)

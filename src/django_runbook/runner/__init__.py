@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from django_runbook.results import RunResult
 
 from .database import begun_by_hand
 from .failures import failure_text, stop_text
+from .locking import Locking
 from .management import launcher
 from .report import Report
 from .routine import RoutineRun
@@ -30,6 +32,9 @@ from .session import Session
 from .standard import StandardStreams
 from .stop import StopRequest
 from .streams import Output, plain
+
+_NO_LOCK_AT_ALL = (Code.BAD_SETTING, Code.LOCK_UNUSABLE)
+"""Errors that keep a lock from being taken; the others are for who holds it to judge."""
 
 
 def run_routine(
@@ -40,6 +45,8 @@ def run_routine(
     subprocess: bool | None = None,
     atomic: bool | str | Sequence[str] | None = None,
     continue_on_error: bool | None = None,
+    lock: bool | str | None = None,
+    wait: float = 0.0,
     manage_script: str | None = None,
     verbosity: int | None = None,
     stdout: Any = None,
@@ -58,6 +65,8 @@ def run_routine(
     :param subprocess: run management commands as subprocesses; ``None`` is as the routine states.
     :param atomic: run the steps in a transaction; ``None`` is as the routine states.
     :param continue_on_error: go on after a failure; ``None`` is as the routine states.
+    :param lock: let the routine run once at a time; ``None`` is as the routine states.
+    :param wait: the seconds to wait for a lock that another run holds.
     :param manage_script: the script that runs management commands as subprocesses.
     :param verbosity: handed on to the commands; 0 shows nothing but what they show.
     :param stdout: where the steps write instead of the process's own output.
@@ -70,6 +79,8 @@ def run_routine(
     :raises UnknownRoutine: if no source declares the routine.
     :raises UnknownSwitch: if the routine has no such switch.
     :raises PlanError: if the plan has errors; no step was run.
+    :raises LockBusy: if another run holds a lock; no step was run.
+    :raises LockFailed: if it cannot be known whether a lock is free; no step was run.
     :raises StepFailed: if a step, or something around the steps, failed.
     :raises RoutineStopped: if a signal asked the routine to stop.
     """
@@ -77,12 +88,17 @@ def run_routine(
         "subprocess": subprocess,
         "atomic": atomic,
         "continue_on_error": continue_on_error,
+        "lock": lock,
     }
+    if isinstance(wait, bool) or not wait >= 0:
+        raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}.")
     if no_color and force_color:
         raise ValueError("no_color and force_color cannot be used together.")
-    plan = _planned(routine, switches, everything=everything, controls=controls)
+    planned = partial(_planned, routine, switches, everything=everything, controls=controls)
+    plan = planned()
     start = launcher(manage_script)
-    _refuse_what_cannot_run(plan)
+    if not plan.locks or any(one.code in _NO_LOCK_AT_ALL for one in plan.errors):
+        _refuse_what_cannot_run(plan)
     color = {"no_color": no_color, "force_color": force_color}
     color = {name: True for name, wanted in color.items() if wanted}
     stdout, stderr = plain(stdout), plain(stderr)
@@ -92,12 +108,18 @@ def run_routine(
         StandardStreams(out, err) as standard,
         report,
         StopRequest(report.tell, take=take_signals) as stop,
+        Locking(plan, wait, stop, report) as locks,
     ):
+        if plan.locks:
+            # The site may be another than when this began: the run that was waited for has ended.
+            plan = _unchanged(plan, planned())
+            _refuse_what_cannot_run(plan)
         session = Session(
             spared=begun_by_hand(),
             sender=run_routine if sender is None else sender,
             report=report,
             stop=stop,
+            locks=locks.held,
             standard=standard,
             out=out,
             err=err,
@@ -115,6 +137,8 @@ def run_routine(
             ),
         )
         result = RoutineRun(plan, session, verbosity=verbosity).run()
+    if result.error is None:
+        result.error = locks.lost
     # Who asked for a stop is told of it, also if there was nothing left to be stopped.
     result.stopped_by = stop.signal
     report.summary(result)
@@ -137,6 +161,17 @@ def _planned(
             raise TypeError("A plan has its switches and controls. Give them where it is made.")
         return routine
     return Registry().plan(routine, switches, everything=everything, controls=controls)
+
+
+def _unchanged(before: Plan, after: Plan) -> Plan:
+    """Return the plan that was made when the locks were held, or raise if it needs others."""
+    if before.locks != after.locks:
+        raise PlanError(
+            f"Routine {after.routine!r} was not run: which locks it takes has changed since it "
+            "was started. Run it again.",
+            (),
+        )
+    return after
 
 
 def _refuse_what_cannot_run(plan: Plan) -> None:

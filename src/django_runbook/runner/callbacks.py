@@ -15,7 +15,7 @@ from django_runbook.commands import Command, ManagementCommand, Routine, SystemC
 from django_runbook.declarations import spelt_out
 from django_runbook.entries import EntryReader
 from django_runbook.exceptions import CommandFailed
-from django_runbook.model import HOOKS, STATED_CONTROLS, Declaration, Plan, Step
+from django_runbook.model import CONTROLS, HOOKS, Declaration, Plan, Step
 from django_runbook.results import StepResult
 
 _KINDS = {kind.kind: kind for kind in (ManagementCommand, SystemCommand)}
@@ -101,7 +101,7 @@ def routine_of(plan: Plan, entries: list[Entry]) -> Routine:
     :param plan: its plan.
     :param entries: the entries of the plan's steps.
     """
-    controls = {name: _copied(plan.control(name)) for name in STATED_CONTROLS}
+    controls = {name: _copied(plan.control(name)) for name in CONTROLS}
     hooks = {name: plan.attributes[name].value for name in HOOKS if name in plan.attributes}
     return Routine(
         plan.routine,

@@ -62,7 +62,7 @@ def run_apart(
         words, env = _of_program(step.declaration)
     ended = run_process(
         [str(revealed(word)) for word in words],
-        env=env,
+        env={**env, **session.locks.environment()},
         out=session.out,
         err=session.err,
         stop=session.stop,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from django_runbook.exceptions import CommandFailed, RunFailed
+from django_runbook.exceptions import CommandFailed, LockLost, RunFailed
 from django_runbook.masking import Hidden
 from django_runbook.results import RunResult, StepResult
 
@@ -40,7 +40,7 @@ def text_of(exc: BaseException) -> str:
 
     :param exc: what a command, a hook or a receiver raised.
     """
-    if isinstance(exc, CommandFailed | RunFailed | CallbackFailed):
+    if isinstance(exc, CommandFailed | RunFailed | CallbackFailed | LockLost):
         return str(exc)
     try:
         said = str(exc)

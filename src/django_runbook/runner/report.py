@@ -126,6 +126,13 @@ class Report:
             _COLORS[result.status],
         )
 
+    def note(self, text: str) -> None:
+        """Show a line about the routine.
+
+        :param text: the line.
+        """
+        self._note(text, "yellow")
+
     def tell(self, text: str) -> None:
         """Show a line at once, also from the handler of a signal.
 

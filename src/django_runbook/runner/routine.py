@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django_runbook.commands import Command
-from django_runbook.exceptions import CommandFailed, ExitEarly
+from django_runbook.exceptions import CommandFailed, ExitEarly, LockLost
 from django_runbook.lookup import load_hook
-from django_runbook.model import STATED_CONTROLS, Plan, Step
+from django_runbook.model import CONTROLS, Plan, Step
 from django_runbook.nesting import invocation_of
 from django_runbook.preflight import databases
 from django_runbook.results import RunResult
@@ -90,7 +90,7 @@ class RoutineRun:
             "verbosity": 1 if verbosity is None else verbosity,
             "manage_script": session.manage_script,
             "all": plan.everything,
-            **{name: plan.control(name) for name in STATED_CONTROLS},
+            **{name: plan.control(name) for name in CONTROLS},
             **{name: name in plan.active for name in plan.available},
         }
         self.result = RunResult(plan, [entry.result for entry in self._entries])
@@ -177,6 +177,7 @@ class RoutineRun:
                     self.result.early_exit = True
                 if self._must_undo():
                     raise _Undo  # noqa: TRY301 - it is what undoes
+                self._verify_locks()
         except _Undo:
             self.result.rolled_back = transactions.undone
         except CallbackFailed:
@@ -200,11 +201,18 @@ class RoutineRun:
         for index, entry in enumerate(entries):
             if self._session.stop.signal is not None:
                 return
+            self._verify_locks()
             following = entries[index + 1].command if index + 1 < len(entries) else None
             if self._run_step(entry, following):
                 raise ExitEarly
             if entry.result.failed and not self._continue:
                 return
+
+    def _verify_locks(self) -> None:
+        try:
+            self._session.locks.verify()
+        except LockLost as exc:
+            raise CallbackFailed(str(exc)) from exc
 
     def _initialized(self) -> list[Entry]:
         """Call ``initialize``, and return what it has left of the plan."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django_runbook.commands import Command
+from django_runbook.locks import HeldLocks
 from django_runbook.masking import Hidden
 from django_runbook.secret import secrets_in
 
@@ -23,6 +24,7 @@ class Session:
     sender: Any
     report: Report
     stop: StopRequest
+    locks: HeldLocks
     standard: StandardStreams
     out: Output
     err: Output

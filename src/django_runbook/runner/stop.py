@@ -48,6 +48,9 @@ class StopRequest:
         self.group: int | None = None
         """The process group of the step that runs in a process of its own."""
         self._interrupts = False
+        self._means = (
+            "the routine stops when this step has finished; another signal ends the step now."
+        )
         self._previous: dict[int, Any] = {}
         self._outer: StopRequest | None = None
         self._wakeup: tuple[int, int, int] | None = None
@@ -87,10 +90,7 @@ class StopRequest:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is None:
             self.signal = number
-            self._tell(
-                f"{signal_name(number)}: the routine stops when this step has finished; "
-                "another signal ends the step now."
-            )
+            self._tell(f"{signal_name(number)}: {self._means}")
             return
         outermost = self
         while outermost._outer is not None:
@@ -112,6 +112,18 @@ class StopRequest:
     def _put_back(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def meaning(self, text: str) -> Iterator[None]:
+        """Tell something else of a signal that comes meanwhile, when no step runs.
+
+        :param text: what a signal means.
+        """
+        usual, self._means = self._means, text
+        try:
+            yield
+        finally:
+            self._means = usual
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:

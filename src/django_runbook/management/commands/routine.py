@@ -58,10 +58,18 @@ class Format(StrEnum):
 _EXPLAIN = typer.Option("--explain", help=str(_("Show the plan and run nothing.")))
 _FORMAT = typer.Option("--format", help=str(_("How --explain shows the plan.")))
 _ALL = typer.Option("--all", help=str(_("Activate every switch.")))
+_WAIT = typer.Option(
+    "--wait",
+    metavar="SECONDS",
+    show_default=False,
+    help=str(_("Wait for a lock that another run holds, instead of giving up at once.")),
+    rich_help_panel=str(_("Execution")),
+)
 _CONTROL_HELPS = {
     "subprocess": _("Run management commands as subprocesses, or in this process."),
     "atomic": _("Run all steps in one transaction, or each for itself."),
     "continue_on_error": _("Run the rest when a step has failed, or stop there."),
+    "lock": _("Let no other run of the routine in at the same time, or do."),
 }
 
 
@@ -194,7 +202,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         elif explaining:
             self._explain(plan, form)
         else:
-            self._run_plan(plan)
+            self._run_plan(plan, given["wait"])
 
     def list_steps(self) -> None:
         """Print the commands that would run, one a line."""
@@ -300,7 +308,14 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         if any(problem.level == "error" for problem in problems):
             raise typer.Exit(1)
 
-    def _run_plan(self, plan: Plan) -> None:
+    def _run_plan(self, plan: Plan, wait: float | None) -> None:
+        if wait is not None and not wait >= 0:
+            self._wrong_usage(f"--wait takes a number of seconds, 0 or more, not {wait:g}.")
+        if wait and not plan.locks and not plan.errors:
+            self._wrong_usage(
+                f"Routine {plan.routine!r} takes no lock, so that there is nothing to wait for. "
+                "Give --lock, or state lock=True."
+            )
         if not self.skip_checks:
             self.check()
         # It is not needed to explain, and loads all that runs something.
@@ -308,8 +323,14 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         from django_runbook.runner.management import own_script
 
         from_command_line = getattr(self, "_called_from_command_line", False)
+        # Given by its name where it takes locks: it is planned afresh when it holds them.
+        planned = not plan.locks
         run_routine(
-            plan,
+            plan if planned else plan.routine,
+            () if planned else plan.active,
+            everything=not planned and plan.everything,
+            **({} if planned else plan.given),
+            wait=wait or 0.0,
             manage_script=own_script()
             if self.manage_script is None and from_command_line
             else self.manage_script,
@@ -358,7 +379,7 @@ def _literally(text: object) -> str:
 
 def _parameters(routine: MergedRoutine) -> dict[str, str]:
     """Return the parameter of each switch: its name, unless that is a keyword or taken."""
-    taken = {"self", "ctx", "all", f"{_OWN}explain", f"{_OWN}format", *CONTROL_OPTIONS}
+    taken = {"self", "ctx", "all", "wait", f"{_OWN}explain", f"{_OWN}format", *CONTROL_OPTIONS}
     parameters: dict[str, str] = {}
     for name in routine.switches:
         parameter = name
@@ -383,6 +404,7 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
         (f"{_OWN}explain", Annotated[bool, _EXPLAIN], False),
         (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
         ("all", Annotated[bool, _ALL], False),
+        ("wait", Annotated[float | None, _WAIT], None),
         *(_control(name, on, off) for name, (on, off) in CONTROL_OPTIONS.items()),
     ]
     for name, parameter in _parameters(routine).items():

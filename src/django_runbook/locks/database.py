@@ -1,0 +1,214 @@
+"""The lock of all machines that work on one database: PostgreSQL's and MySQL's advisory locks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.connection import ConnectionDoesNotExist
+
+from django_runbook.canonical import one_line
+from django_runbook.masking import Hidden
+from django_runbook.model import closest
+from django_runbook.secret import Secret
+
+from .backend import Holder, LockError, LockUnusable, read_stamp, stamp
+
+_CONNECT = 10
+"""Seconds until a server that does not answer is given up, where the site does not say."""
+
+_IDLE = 31_536_000
+"""Seconds that MySQL lets the connection be idle: the most that it takes, a year."""
+
+_APPLICATION_NAME = 63
+"""Characters that PostgreSQL keeps of an ``application_name``."""
+
+# Each statement, by vendor. A key of PostgreSQL's is a bigint, of which pg_locks shows the halves.
+# Both servers let a session take twice what it holds. Behind a pooler two runs may have the same
+# session, so "take" asks first, in the same statement, and gives NULL.
+_HELD = """
+    FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND ((classid::bigint << 32) | objid::bigint) = %(key)s
+"""
+_POSTGRESQL = {
+    "take": f"""
+        SELECT CASE WHEN EXISTS (SELECT {_HELD} AND pid = pg_backend_pid()) THEN NULL
+        ELSE pg_try_advisory_lock(%(key)s) END, pg_backend_pid()
+    """,
+    "holder": f"SELECT pid, pg_backend_pid() {_HELD}",
+    "give back": "SELECT pg_advisory_unlock(%(key)s)",
+    "who": "SELECT application_name, usename, client_addr FROM pg_stat_activity WHERE pid = %(id)s",
+    "stay": (
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+    ),
+    "sign": "SELECT set_config('application_name', %(stamp)s, false)",
+}
+_MYSQL = {
+    "take": """
+        SELECT IF(IS_USED_LOCK(%(key)s) = CONNECTION_ID(), NULL, GET_LOCK(%(key)s, 0)),
+        CONNECTION_ID()
+    """,
+    "holder": "SELECT IS_USED_LOCK(%(key)s), CONNECTION_ID()",
+    "give back": "SELECT RELEASE_LOCK(%(key)s)",
+    "who": "SELECT '', USER, HOST FROM information_schema.PROCESSLIST WHERE ID = %(id)s",
+    "stay": f"SET SESSION wait_timeout = {_IDLE}",
+}
+_POOLER = (
+    "Behind a pooler that shares sessions, as PgBouncer does in transaction mode, give as "
+    '"alias" a database that connects directly'
+)
+
+_PASSWORDS = ("password", "passwd", "sslpassword")
+"""The options of drivers that hold a password."""
+
+_STATEMENTS: Mapping[str, Mapping[str, str]] = {"postgresql": _POSTGRESQL, "mysql": _MYSQL}
+
+
+def has_advisory_locks(alias: str) -> bool:
+    """Tell whether a database can hold locks.
+
+    :param alias: its alias.
+    :raises LockUnusable: if the site has no such database, or cannot load its driver.
+    """
+    return _vendor(alias) in _STATEMENTS
+
+
+def _vendor(alias: str) -> str:
+    try:
+        return connections[alias].vendor
+    except ConnectionDoesNotExist:
+        hint = closest(alias, connections) or f"DATABASES has {', '.join(connections)}."
+        raise LockUnusable(f"the site has no database {alias!r}", hint) from None
+    except ImproperlyConfigured as exc:
+        message = f"the database {alias!r} cannot be used: {one_line(exc)}"
+        raise LockUnusable(message, "Mend DATABASES, or install the driver.") from None
+
+
+class DatabaseLock:
+    """An advisory lock, held by a connection that nothing else uses.
+
+    A step that closes all connections closes the site's own, as ``connections`` knows them. This
+    one is not among them. It commits each statement, is taken from no pool, and asks the server
+    not to end it for being idle while a long step runs.
+
+    :param name: the lock's name.
+    :param options: ``alias`` is the database; the default one unless given.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._alias = options.get("alias", DEFAULT_DB_ALIAS)
+        self._vendor = _vendor(self._alias)
+        if self._vendor not in _STATEMENTS:
+            raise LockUnusable(
+                f"the database {self._alias!r} ({self._vendor}) has no advisory locks",
+                'Use the backend "file" for one machine or "redis" for many, or name as "alias" a '
+                "PostgreSQL or MySQL database.",
+            )
+        self.description = f"database {self._alias} ({self._vendor})"
+        self._sql = _STATEMENTS[self._vendor]
+        number = int.from_bytes(bytes.fromhex(name[-16:]), signed=True)
+        self._key = number if self._vendor == "postgresql" else f"django_runbook:{name}"
+        self._connection: BaseDatabaseWrapper | None = None
+        self._session: int | None = None
+        self._one_at_a_time = threading.RLock()
+
+    def acquire(self) -> bool:
+        """Try to take the lock.
+
+        :raises LockError: if the server cannot be asked.
+        """
+        if self._connection is None:
+            self._connect()
+        taken, session = self._fetch("take")
+        if taken is None:
+            raise LockError(f"this session of the server holds it already. {_POOLER}")
+        if not taken:
+            return False
+        self._session = session
+        if "sign" in self._sql:
+            self._fetch("sign", stamp=stamp(longest=_APPLICATION_NAME))
+        self.verify()
+        return True
+
+    def _connect(self) -> None:
+        connection = connections[self._alias].copy()
+        given = connection.settings_dict
+        given["OPTIONS"].pop("pool", None)
+        given["OPTIONS"].setdefault("connect_timeout", _CONNECT)
+        given.update(AUTOCOMMIT=True, CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=False)
+        connection.inc_thread_sharing()  # a routine in another thread may look at an outer one's
+        self._connection = connection
+        self._fetch("stay")
+
+    def verify(self) -> None:
+        """Make sure that the session that took the lock is still there, and holds it.
+
+        :raises LockError: if it does not.
+        """
+        holder, session = self._fetch("holder") or (None, None)
+        if holder is None:
+            raise LockError("the session that held it has ended, or has given it back")
+        if not holder == session == self._session:
+            raise LockError(f"another session of the server holds it. {_POOLER}")
+
+    def release(self) -> None:
+        """Give the lock back, and close the connection.
+
+        :raises LockError: if the server says that it was not held any more, or cannot be asked.
+        """
+        connection = self._connection
+        try:
+            if self._session is not None and not self._fetch("give back")[0]:
+                raise LockError("the server says that it was not held any more")
+        finally:
+            self._connection = self._session = None
+            if connection is not None:
+                _close(connection)
+
+    def holder(self) -> Holder | None:
+        """Return who holds the lock, as far as the server lets us see."""
+        try:
+            session = (self._fetch("holder") or (None,))[0]
+            found = None if session is None else self._fetch("who", id=session)
+        except LockError:
+            return None
+        if session is None:
+            return None
+        name, user, address = found or ("", "", "")
+        known_as = f"session {session} of the server"
+        known_as += f", user {user}" if user else ""
+        # MySQL tells the port, too.
+        known_as += f", from {str(address).partition(':')[0]}" if address else ""
+        return read_stamp(name or "", known_as) or Holder(str(session), known_as=known_as)
+
+    def _fetch(self, what: str, **parameters: Any) -> Any:
+        """Execute one of the statements, and return its first row, if it gives any."""
+        connection = self._connection
+        if connection is None or (self._session is not None and connection.connection is None):
+            raise LockError("its connection was closed")  # Django would open another one
+        try:
+            with self._one_at_a_time, connection.cursor() as cursor:
+                cursor.execute(self._sql[what], {"key": self._key, **parameters})
+                return cursor.fetchone() if cursor.description else None
+        except (Error, ImproperlyConfigured) as exc:
+            raise self._failure(exc) from None
+
+    def _failure(self, exc: Exception) -> LockError:
+        """Return what a driver has said, without the site's passwords."""
+        assert self._connection is not None
+        given = self._connection.settings_dict
+        values = (given.get("PASSWORD"), *(given["OPTIONS"].get(one) for one in _PASSWORDS))
+        hidden = Hidden(Secret(str(value)) for value in values if value)
+        return LockError(hidden.mask(one_line(exc)) or type(exc).__name__)
+
+
+def _close(connection: BaseDatabaseWrapper) -> None:
+    try:
+        connection.close()
+    except Error:
+        return  # the server has closed it: that is what was wanted

@@ -1,0 +1,165 @@
+"""The lock of one machine: a file that the operating system locks for one process at a time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock as HardLock
+from filelock import Timeout
+
+from .backend import Holder, LockError, LockUnusable, host_name, read_stamp, stamp
+
+_LONGEST = 400
+"""Bytes of a stamp. A file that is longer is none of ours."""
+
+
+class FileLock:
+    """An ``flock()`` on a file.
+
+    The default directory does not hang on ``HOME``, ``TMPDIR`` or ``XDG_RUNTIME_DIR``: a routine
+    that cron starts has others than one that a person starts, and both must find the same file.
+    It belongs to the user alone, as tmux keeps its sockets; what another user has put in its place
+    is refused.
+
+    :param name: the lock's name.
+    :param options: ``directory`` is where the file lies.
+    """
+
+    description = "file"
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        given = options.get("directory")
+        self._own = given is None
+        self._directory = Path(f"/tmp/django-runbook-{os.geteuid()}" if given is None else given)  # noqa: S108 - see _prepare
+        if not self._directory.is_absolute():
+            raise LockUnusable(
+                f"the lock directory {str(given)!r} is relative: it would be another one for a "
+                "process that is started somewhere else",
+                'Give an absolute path, such as BASE_DIR / "locks".',
+            )
+        self._path = self._directory / f"{name}.lock"
+        self._identity: tuple[int, int] | None = None
+        self._descriptor = -1
+        self._lock: HardLock | None = None
+
+    def acquire(self) -> bool:
+        """Try to take the lock.
+
+        :raises LockError: if the file cannot be made or locked.
+        """
+        try:
+            mode = self._prepare()
+            # thread_local: it may be verified in another thread than the one that took it.
+            # preserve_lock_file: verify() knows the file again. fallback_to_soft: a file that is
+            # there says nothing of a process that was killed.
+            lock = HardLock(
+                self._path,
+                mode=mode,
+                thread_local=False,
+                fallback_to_soft=False,
+                preserve_lock_file=True,
+                on_acquired=self._sign,
+            )
+            lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        except OSError as exc:
+            raise LockError(f"{self._path}: {exc.strerror or exc}") from None
+        self._lock = lock
+        return True
+
+    def _prepare(self) -> int:
+        """Make the directory, and return the mode of a file in it: who may make one may lock it.
+
+        A directory of our own that somebody else can change is refused: who takes the file away
+        while it is locked lets a second run in.
+        """
+        if not self._own:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            return self._directory.stat().st_mode & 0o666
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        found = self._directory.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise LockError(f"{self._directory} is no directory")
+        if found.st_uid != os.geteuid():
+            raise LockError(f"{self._directory} belongs to another user ({found.st_uid})")
+        if found.st_mode & 0o022:
+            raise LockError(f"{self._directory} can be changed by other users")
+        return 0o600
+
+    def _sign(self, descriptor: int) -> None:
+        """Write into the locked file who holds it."""
+        found = os.fstat(descriptor)
+        self._descriptor = descriptor
+        self._identity = (found.st_dev, found.st_ino)
+        self._write(f"{stamp(longest=_LONGEST)}\n")
+
+    def _write(self, text: str) -> None:
+        """Write into the locked file, unless somebody has put a file of another kind there."""
+        found = os.fstat(self._descriptor)
+        held = os.pread(self._descriptor, _LONGEST + 1, 0).decode("ascii", "replace")
+        if found.st_nlink == 1 and (not held or read_stamp(held) is not None):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode(), 0)
+
+    def verify(self) -> None:
+        """Make sure that the file that is locked is the one that others would lock.
+
+        :raises LockError: if it is not.
+        """
+        try:
+            found = self._path.lstat()
+        except FileNotFoundError:
+            raise LockError(f"{self._path} was deleted") from None
+        except OSError as exc:
+            raise LockError(f"{self._path}: {exc.strerror}") from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise LockError(f"{self._path} was replaced")
+
+    def release(self) -> None:
+        """Give the lock back.
+
+        :raises LockError: if it was not held any more.
+        """
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
+        try:
+            self.verify()
+            self._write("")
+        except OSError as exc:
+            raise LockError(f"{self._path}: {exc.strerror}") from None
+        finally:
+            lock.release()
+
+    def holder(self) -> Holder | None:
+        """Return who holds the lock, if the file says so and that process is still there."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            text = os.read(descriptor, _LONGEST + 1).decode("ascii", "replace")
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        found = read_stamp(text, str(self._path))
+        # What one that was killed has written stays there until the next one has written its own.
+        return found if found is None or _is_there(found) else None
+
+
+def _is_there(holder: Holder) -> bool:
+    if holder.host != host_name() or holder.process is None:
+        return True  # on a file system that machines share, nobody here can tell
+    try:
+        os.kill(holder.process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

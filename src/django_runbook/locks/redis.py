@@ -1,0 +1,165 @@
+"""The lock of all machines that reach one Redis server: a key with a lease that is renewed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django_runbook.canonical import one_line
+from django_runbook.masking import Hidden
+from django_runbook.secret import Secret, revealed
+
+from .backend import Holder, LockError, LockUnusable, read_stamp, stamp
+
+LEASE = 30.0
+"""Seconds that the server keeps the lock of a process that does not renew it any more."""
+
+_RENEWALS = 3
+"""Renewals in the time of a lease: two of them may fail."""
+
+
+class RedisLock:
+    """redis-py's ``Lock``, its lease renewed by a thread.
+
+    The time is measured on both sides. The server forgets the key when the lease is over; and a
+    process that was paused for as long does not even have to ask.
+
+    :param name: the lock's name.
+    :param options: ``url`` is the server's address, ``lease`` the seconds of the lease.
+    """
+
+    description = "redis"
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        try:
+            import redis
+            from redis.lock import Lock
+        except ImportError as exc:
+            raise LockUnusable(
+                f"the backend 'redis' needs redis-py: {exc}",
+                "pip install django-runbook[redis]",
+            ) from None
+        self._errors = redis.exceptions
+        self._lease = float(options.get("lease", LEASE))
+        self._hidden = Hidden()
+        self._redis = self._client(redis, options.get("url"))
+        self._key = f"django_runbook:{name}"
+        # thread_local: the thread that renews it must know its token, too.
+        self._lock = Lock(self._redis, self._key, timeout=self._lease, thread_local=False)
+        self._renewed = 0.0
+        self._lost = ""
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def _client(self, redis: Any, given: Any) -> Any:
+        if given is None:
+            raise LockUnusable(
+                "the backend 'redis' is not told where the server is",
+                'Give its address: "url": "redis://redis.example.com:6379/0".',
+            )
+        try:
+            url = str(revealed(given))
+        except LookupError as exc:
+            raise LockUnusable(f"the address of Redis: {exc}", "Set it.") from None
+        patience = max(self._lease / _RENEWALS, 1.0)
+        try:
+            password = urlsplit(url).password or ""
+            client = redis.Redis.from_url(
+                url, socket_timeout=patience, socket_connect_timeout=patience
+            )
+        except (ValueError, redis.exceptions.RedisError):
+            # What it says of the address may hold the password.
+            raise LockUnusable(
+                "the address of Redis cannot be read",
+                'Write it like "redis://user:password@redis.example.com:6379/0", with what is '
+                "special in the password quoted (urllib.parse.quote).",
+            ) from None
+        self._hidden.add(Secret(one) for one in (password, unquote(password)) if one)
+        return client
+
+    def acquire(self) -> bool:
+        """Try to take the lock, and begin to renew it.
+
+        :raises LockError: if the server cannot be asked.
+        """
+        began = time.monotonic()
+        self._lost, self._over = "", threading.Event()
+        try:
+            taken = self._lock.acquire(blocking=False, token=stamp())
+        except self._errors.RedisError as exc:
+            raise self._failure(exc) from None
+        if taken:
+            self._renewed = began
+            self._thread = threading.Thread(
+                target=self._renew_on, name="django_runbook lock", daemon=True
+            )
+            self._thread.start()
+        return bool(taken)
+
+    def _renew_on(self) -> None:
+        while not self._over.wait(self._lease / _RENEWALS):
+            began = time.monotonic()
+            try:
+                self._lock.reacquire()
+            except self._errors.LockError:
+                self._lost = self._gone
+                return
+            except self._errors.RedisError:
+                continue  # the lease may outlast it, and verify() knows if it does not
+            self._renewed = began
+
+    def verify(self) -> None:
+        """Make sure that the lease has not run out, and that the server says so, too.
+
+        :raises LockError: if it has, or if the server cannot be asked.
+        """
+        if self._lost:
+            raise LockError(self._lost)
+        if time.monotonic() - self._renewed >= self._lease:
+            raise LockError(f"its lease of {self._lease:g} s has run out without being renewed")
+        try:
+            owned = self._lock.owned()
+        except self._errors.RedisError as exc:
+            raise self._failure(exc) from None
+        if not owned:
+            raise LockError(self._gone)
+
+    @property
+    def _gone(self) -> str:
+        return (
+            f"the server does not know it any more: its lease of {self._lease:g} s has run out, or "
+            "the server has lost its data, as in a restart"
+        )
+
+    def release(self) -> None:
+        """Give the lock back.
+
+        :raises LockError: if the server says that it was not held any more, or cannot be asked.
+        """
+        try:
+            if self._thread is not None:
+                self._over.set()
+                self._thread.join()
+                self._lock.release()
+        except self._errors.LockError:
+            raise LockError(self._gone) from None
+        except self._errors.RedisError as exc:
+            raise self._failure(exc) from None
+        finally:
+            self._thread = None
+            self._redis.close()
+
+    def holder(self) -> Holder | None:
+        """Return who holds the lock, as its key says."""
+        try:
+            token = self._redis.get(self._key)
+        except self._errors.RedisError:
+            return None
+        text = token.decode("ascii", "replace") if isinstance(token, bytes) else str(token or "")
+        return read_stamp(text)
+
+    def _failure(self, exc: Exception) -> LockError:
+        return LockError(self._hidden.mask(one_line(exc)) or type(exc).__name__)
