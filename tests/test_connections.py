@@ -1,122 +1,46 @@
 """Database connections between the steps, and within transactions, on real servers.
 
-The servers are asked for at the addresses of libpq's and MySQL's own environment variables, by
-default at 127.0.0.1. Each module's run makes a database of its own on them, and drops it.
+Each module's run makes a database of its own on them, and drops it.
 """
 
 from __future__ import annotations
 
-import os
 import socket
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
-import psycopg
-import pymysql
 import pytest
 
+from . import servers
 from .projects import LISTENER, Project, Ran
-
-POSTGRES = {
-    "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-    "PORT": os.environ.get("PGPORT", "5432"),
-    "USER": os.environ.get("PGUSER", "postgres"),
-    "PASSWORD": os.environ.get("PGPASSWORD", ""),
-}
-MARIADB = {
-    "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
-    "PORT": os.environ.get("MYSQL_TCP_PORT", "3306"),
-    "USER": os.environ.get("MYSQL_USER", "root"),
-    "PASSWORD": os.environ.get("MYSQL_PWD", ""),
-}
+from .servers import Server, made
 
 
-@dataclass(frozen=True)
-class Server:
-    """A database server, and the database on it that a test may do with as it likes."""
-
-    engine: str
-    address: dict[str, str]
-    name: str
-    connect: Callable[..., Any]
-    """Connects to a database of it, in autocommit; to one that always exists without a name."""
-
-    own_id: str
-    """The SQL that says which of the server's connections one is."""
-
-    def execute(self, sql: str) -> list[Any]:
-        """Execute SQL in the database, by a connection of the test's own."""
-        with closing(self.connect(self.name)) as connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall()) if cursor.description else []
-
-    @property
-    def notes(self) -> list[str]:
-        """The words that are in the database, as another process sees them."""
-        return [word for (word,) in self.execute("SELECT word FROM note ORDER BY id")]
-
-    @property
-    def backends(self) -> list[int]:
-        """The server's connections that wrote them."""
-        return [backend for (backend,) in self.execute("SELECT backend FROM note ORDER BY id")]
-
-    def settings(self, text: str, *, max_age: int | None = None) -> str:
-        """Return the text of settings whose default database is this one."""
-        own = {"ENGINE": f"django.db.backends.{self.engine}", "NAME": self.name, **self.address}
-        lines = [f'DATABASES["default"] = {{**{own!r}, "CONN_MAX_AGE": {max_age}}}']
-        if self.engine == "mysql":
-            lines += ["import pymysql", "pymysql.install_as_MySQLdb()"]
-        return "".join(f"\n    {line}" for line in lines) + "\n" + text
+def notes(server: Server) -> list[str]:
+    """Return the words that are in the database, as another process sees them."""
+    return [word for (word,) in server.execute("SELECT word FROM note ORDER BY id")]
 
 
-def postgres_connection(name: str = "postgres") -> Any:
-    address = {key.lower(): value for key, value in POSTGRES.items() if value}
-    return psycopg.connect(dbname=name, autocommit=True, connect_timeout=10, **address)
-
-
-def mariadb_connection(name: str | None = None) -> Any:
-    address = {key.lower(): value for key, value in MARIADB.items()}
-    port = int(address.pop("port"))
-    return pymysql.connect(database=name, autocommit=True, connect_timeout=10, port=port, **address)
+def backends(server: Server) -> list[int]:
+    """Return the server's connections that wrote them."""
+    return [backend for (backend,) in server.execute("SELECT backend FROM note ORDER BY id")]
 
 
 def prepared(server: Server, key: str) -> Iterator[Server]:
-    """Make the server's database with its tables, and drop it in the end."""
-    try:
-        connection = server.connect()
-    except (psycopg.OperationalError, pymysql.OperationalError) as exc:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"there is no server to test with: {exc}")
-    with closing(connection), connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {server.name}")
-        try:
-            server.execute(f"CREATE TABLE note (id {key}, word VARCHAR(50), backend INTEGER)")
-            yield server
-        finally:
-            if server.engine == "postgresql":
-                cursor.execute(f"DROP DATABASE {server.name} WITH (FORCE)")
-            else:
-                cursor.execute(f"DROP DATABASE {server.name}")
+    """Make the server's database with its tables."""
+    with made(server):
+        server.execute(f"CREATE TABLE note (id {key}, word VARCHAR(50), backend INTEGER)")
+        yield server
 
 
 @pytest.fixture(scope="module")
 def _postgres() -> Iterator[Server]:
-    name = f"runbook_{uuid.uuid4().hex[:12]}"
-    own_id = "SELECT pg_backend_pid()"
-    server = Server("postgresql", POSTGRES, name, postgres_connection, own_id)
-    yield from prepared(server, "SERIAL PRIMARY KEY")
+    yield from prepared(servers.postgres(), "SERIAL PRIMARY KEY")
 
 
 @pytest.fixture(scope="module")
 def _mariadb() -> Iterator[Server]:
-    name = f"runbook_{uuid.uuid4().hex[:12]}"
-    own_id = "SELECT CONNECTION_ID()"
-    server = Server("mysql", MARIADB, name, mariadb_connection, own_id)
-    yield from prepared(server, "INTEGER AUTO_INCREMENT PRIMARY KEY")
+    yield from prepared(servers.mariadb(), "INTEGER AUTO_INCREMENT PRIMARY KEY")
 
 
 @pytest.fixture
@@ -274,8 +198,8 @@ def test_a_connection_that_the_server_ended_does_not_fail_the_next_step(
     )
 
     assert (done.status, done.err) == (0, "")
-    assert server.notes == ["one", "three", "four"]
-    one, three, four = server.backends
+    assert notes(server) == ["one", "three", "four"]
+    one, three, four = backends(server)
     assert one != three == four
 
 
@@ -299,8 +223,8 @@ def test_a_connection_that_works_is_kept_with_its_session(
     done = project.manage("routine", "deploy")
 
     assert (done.status, done.err) == (0, "")
-    assert postgres.notes == ["one", "two"]
-    assert len(set(postgres.backends)) == 1
+    assert notes(postgres) == ["one", "two"]
+    assert len(set(backends(postgres))) == 1
 
 
 def test_callbacks_find_a_connection_that_works(project: Project, postgres: Server) -> None:
@@ -316,7 +240,7 @@ def test_callbacks_find_a_connection_that_works(project: Project, postgres: Serv
     )
 
     assert (done.status, done.err) == (0, "")
-    assert postgres.notes == ["initialize", "after", "finalize"]
+    assert notes(postgres) == ["initialize", "after", "finalize"]
 
 
 def test_an_atomic_routine_begins_on_a_connection_that_works(
@@ -345,7 +269,7 @@ def test_an_atomic_routine_begins_on_a_connection_that_works(
     """)
 
     assert done.status == 0, done.err
-    assert postgres.notes == ["one"]
+    assert notes(postgres) == ["one"]
 
 
 @pytest.mark.parametrize("control", ["--halt", "--continue"])
@@ -367,7 +291,7 @@ def test_within_a_transaction_a_connection_is_not_replaced(
     )
 
     assert done.status == 1
-    assert server.notes == []
+    assert notes(server) == []
     assert "  rolled back: default" in done.err.splitlines()
     assert "Traceback" not in done.err
 
@@ -389,7 +313,7 @@ def test_a_connection_that_is_ended_before_the_commit_fails_the_routine(
     )
 
     assert done.status == 1
-    assert postgres.notes == []
+    assert notes(postgres) == []
     assert "  rolled back: default" in done.err.splitlines()
 
 
@@ -675,8 +599,8 @@ def test_an_error_that_a_step_keeps_to_itself_cannot_pass_for_a_success(
     done = project.manage("routine", "deploy", control)
 
     assert done.status == 1
-    assert postgres.notes in ([], ["one"])
-    assert ("rolled back: default" in done.err) is (postgres.notes == [])
+    assert notes(postgres) in ([], ["one"])
+    assert ("rolled back: default" in done.err) is (notes(postgres) == [])
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("True", ["one", "three"]), ("'exit'", ["one"])])
@@ -698,7 +622,7 @@ def test_a_database_error_that_a_receiver_takes_care_of(
     done = project.manage("routine", "deploy")
 
     assert (done.status, done.err) == (0, "")
-    assert postgres.notes == kept
+    assert notes(postgres) == kept
 
 
 def tables(server: Server) -> list[str]:
@@ -737,12 +661,12 @@ def test_migrate_within_the_transaction_is_undone_by_postgresql(
 
     assert done.status == 1
     assert "  rolled back: default" in done.err.splitlines()
-    assert (postgres.notes, tables(postgres)) == ([], [])
+    assert (notes(postgres), tables(postgres)) == ([], [])
 
     done = project.manage("routine", "deploy")
 
     assert (done.status, done.err) == (0, "")
-    assert postgres.notes == ["one"]
+    assert notes(postgres) == ["one"]
     assert tables(postgres) == ["django_content_type", "django_migrations", "shop_product"]
     for table in tables(postgres):
         postgres.execute(f"DROP TABLE {table}")
@@ -760,7 +684,7 @@ def test_migrate_within_the_transaction_is_refused_on_mariadb(
     assert done.status == 1
     assert "can't perform a rollback is prohibited" in done.err
     assert "  rolled back: default" in done.err.splitlines()
-    assert (mariadb.notes, tables(mariadb)) == ([], [])
+    assert (notes(mariadb), tables(mariadb)) == ([], [])
 
 
 @pytest.mark.parametrize("control", ["--halt", "--continue"])
@@ -780,7 +704,7 @@ def test_what_mariadb_has_committed_by_itself_is_not_said_to_be_undone(
     mariadb.execute("DROP TABLE made")
 
     assert done.status == 1
-    assert "one" in mariadb.notes
+    assert "one" in notes(mariadb)
     assert "  rolled back: default" not in done.err.splitlines()
 
 
@@ -801,6 +725,6 @@ def test_a_deferred_constraint_fails_the_commit(project: Project, postgres: Serv
     postgres.execute("DROP TABLE child")
 
     assert done.status == 1
-    assert postgres.notes == []
+    assert notes(postgres) == []
     assert "Routine 'deploy' failed: the commit failed: IntegrityError: " in done.err
     assert done.err.splitlines()[-1] == "  rolled back: default"

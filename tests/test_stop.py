@@ -12,8 +12,8 @@ from contextlib import closing
 import pexpect
 import pytest
 
+from .live import DEADLINE, Live
 from .projects import ENVIRONMENT, Project
-from .test_processes import DEADLINE, Live
 
 pytestmark = pytest.mark.ours
 
