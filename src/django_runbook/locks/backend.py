@@ -19,8 +19,13 @@ _STAMP = re.compile(r"(\d+)@(\S*) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (\w+)")
 class LockError(Exception):
     """A lock could not be taken, looked at or given back, or is not held any more.
 
-    Its text says why, and goes on after "because": no capital letter, no full stop.
+    :param message: why, without a full stop.
+    :param hint: how to mend it, if that is known.
     """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class LockUnusable(Exception):

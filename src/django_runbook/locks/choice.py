@@ -80,8 +80,12 @@ def _maker(
 
         return DatabaseLock
     if backend == "redis":
-        from .redis import RedisLock
-
+        try:
+            from .redis import RedisLock
+        except ImportError as exc:
+            raise LockUnusable(
+                f"the backend 'redis' needs redis-py: {exc}", "pip install django-runbook[redis]"
+            ) from None
         return RedisLock
     return _own_maker(backend)
 

@@ -204,7 +204,10 @@ class DatabaseLock:
         given = self._connection.settings_dict
         values = (given.get("PASSWORD"), *(given["OPTIONS"].get(one) for one in _PASSWORDS))
         hidden = Hidden(Secret(str(value)) for value in values if value)
-        return LockError(hidden.mask(one_line(exc)) or type(exc).__name__)
+        said = hidden.mask(one_line(exc)) or type(exc).__name__
+        return LockError(
+            said, f"DATABASES[{self._alias!r}] says where the server is, and for whom."
+        )
 
 
 def _close(connection: BaseDatabaseWrapper) -> None:

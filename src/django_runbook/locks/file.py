@@ -68,7 +68,7 @@ class FileLock:
         except Timeout:
             return False
         except OSError as exc:
-            raise LockError(f"{self._path}: {exc.strerror or exc}") from None
+            raise self._refused(f"{self._path}: {exc.strerror or exc}") from None
         self._lock = lock
         return True
 
@@ -84,12 +84,17 @@ class FileLock:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         found = self._directory.lstat()
         if not stat.S_ISDIR(found.st_mode):
-            raise LockError(f"{self._directory} is no directory")
+            raise self._refused(f"{self._directory} is no directory")
         if found.st_uid != os.geteuid():
-            raise LockError(f"{self._directory} belongs to another user ({found.st_uid})")
+            raise self._refused(f"{self._directory} belongs to another user ({found.st_uid})")
         if found.st_mode & 0o022:
-            raise LockError(f"{self._directory} can be changed by other users")
+            raise self._refused(f"{self._directory} can be changed by other users")
         return 0o600
+
+    @staticmethod
+    def _refused(message: str) -> LockError:
+        hint = 'Remove it, or give as DJANGO_RUNBOOK["LOCK"]["directory"] one that this user may '
+        return LockError(message, f"{hint}write to, and no stranger.")
 
     def _sign(self, descriptor: int) -> None:
         """Write into the locked file who holds it."""

@@ -95,10 +95,11 @@ class HeldLocks:
                     return lock
             except LockError as exc:
                 self.release()
+                hint = f"\n    HINT: {exc.hint}" if exc.hint else ""
                 raise LockFailed(
                     f"The lock of routine {lock.routine!r} cannot be taken, so nothing was run.\n"
                     f"  lock: by {lock.description}\n"
-                    f"  failure: {exc}"
+                    f"  failure: {exc}{hint}"
                 ) from exc.__cause__
         self._before = _current.set(self)
         return None
@@ -189,8 +190,9 @@ def holder_of(lock: Lock) -> Holder | None:
 
 def _loss(lock: Lock, why: str) -> LockLost:
     return LockLost(
-        f"the lock of routine {lock.routine!r} ({lock.description}) was lost: {why}. Another run "
-        "may have started meanwhile"
+        f"the lock of routine {lock.routine!r} was lost; another run may have started meanwhile.\n"
+        f"  lock: by {lock.description}\n"
+        f"  lost because: {why}"
     )
 
 

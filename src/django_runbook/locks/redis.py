@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import LockError as RedisLockError
+from redis.lock import Lock
+from redis.retry import Retry
+
 from django_runbook.canonical import one_line
 from django_runbook.masking import Hidden
 from django_runbook.secret import Secret, revealed
@@ -34,18 +40,9 @@ class RedisLock:
     description = "redis"
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        try:
-            import redis
-            from redis.lock import Lock
-        except ImportError as exc:
-            raise LockUnusable(
-                f"the backend 'redis' needs redis-py: {exc}",
-                "pip install django-runbook[redis]",
-            ) from None
-        self._errors = redis.exceptions
         self._lease = float(options.get("lease", LEASE))
         self._hidden = Hidden()
-        self._redis = self._client(redis, options.get("url"))
+        self._redis = self._client(options.get("url"))
         self._key = f"django_runbook:{name}"
         # thread_local: the thread that renews it must know its token, too.
         self._lock = Lock(self._redis, self._key, timeout=self._lease, thread_local=False)
@@ -54,7 +51,7 @@ class RedisLock:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def _client(self, redis: Any, given: Any) -> Any:
+    def _client(self, given: Any) -> Redis:
         if given is None:
             raise LockUnusable(
                 "the backend 'redis' is not told where the server is",
@@ -67,10 +64,15 @@ class RedisLock:
         patience = max(self._lease / _RENEWALS, 1.0)
         try:
             password = urlsplit(url).password or ""
-            client = redis.Redis.from_url(
-                url, socket_timeout=patience, socket_connect_timeout=patience
+            client = Redis.from_url(
+                url,
+                socket_timeout=patience,
+                socket_connect_timeout=patience,
+                # Asked again because its answer was lost, the server would say that somebody
+                # else, who is this run, has taken the lock.
+                retry=Retry(NoBackoff(), 0),
             )
-        except (ValueError, redis.exceptions.RedisError):
+        except (ValueError, RedisError):
             # What it says of the address may hold the password.
             raise LockUnusable(
                 "the address of Redis cannot be read",
@@ -89,7 +91,7 @@ class RedisLock:
         self._lost, self._over = "", threading.Event()
         try:
             taken = self._lock.acquire(blocking=False, token=stamp())
-        except self._errors.RedisError as exc:
+        except RedisError as exc:
             raise self._failure(exc) from None
         if taken:
             self._renewed = began
@@ -104,10 +106,10 @@ class RedisLock:
             began = time.monotonic()
             try:
                 self._lock.reacquire()
-            except self._errors.LockError:
+            except RedisLockError:
                 self._lost = self._gone
                 return
-            except self._errors.RedisError:
+            except RedisError:
                 continue  # the lease may outlast it, and verify() knows if it does not
             self._renewed = began
 
@@ -122,7 +124,7 @@ class RedisLock:
             raise LockError(f"its lease of {self._lease:g} s has run out without being renewed")
         try:
             owned = self._lock.owned()
-        except self._errors.RedisError as exc:
+        except RedisError as exc:
             raise self._failure(exc) from None
         if not owned:
             raise LockError(self._gone)
@@ -144,9 +146,9 @@ class RedisLock:
                 self._over.set()
                 self._thread.join()
                 self._lock.release()
-        except self._errors.LockError:
+        except RedisLockError:
             raise LockError(self._gone) from None
-        except self._errors.RedisError as exc:
+        except RedisError as exc:
             raise self._failure(exc) from None
         finally:
             self._thread = None
@@ -156,10 +158,11 @@ class RedisLock:
         """Return who holds the lock, as its key says."""
         try:
             token = self._redis.get(self._key)
-        except self._errors.RedisError:
+        except RedisError:
             return None
         text = token.decode("ascii", "replace") if isinstance(token, bytes) else str(token or "")
         return read_stamp(text)
 
     def _failure(self, exc: Exception) -> LockError:
-        return LockError(self._hidden.mask(one_line(exc)) or type(exc).__name__)
+        said = self._hidden.mask(one_line(exc)) or type(exc).__name__
+        return LockError(said, 'DJANGO_RUNBOOK["LOCK"]["url"] says where the server is.')
