@@ -60,7 +60,7 @@ _MYSQL = {
 }
 _POOLER = (
     "Behind a pooler that shares sessions, as PgBouncer does in transaction mode, give as "
-    '"alias" a database that connects directly'
+    'DJANGO_RUNBOOK["LOCK"]["alias"] a database that connects directly.'
 )
 
 _PASSWORDS = ("password", "passwd", "sslpassword")
@@ -126,7 +126,7 @@ class DatabaseLock:
             self._connect()
         taken, session = self._fetch("take")
         if taken is None:
-            raise LockError(f"this session of the server holds it already. {_POOLER}")
+            raise LockError("this session of the server holds it already", _POOLER)
         if not taken:
             return False
         self._session = session
@@ -154,7 +154,7 @@ class DatabaseLock:
         if holder is None:
             raise LockError("the session that held it has ended, or has given it back")
         if not holder == session == self._session:
-            raise LockError(f"another session of the server holds it. {_POOLER}")
+            raise LockError("another session of the server holds it", _POOLER)
 
     def release(self) -> None:
         """Give the lock back, and close the connection.

@@ -95,11 +95,10 @@ class HeldLocks:
                     return lock
             except LockError as exc:
                 self.release()
-                hint = f"\n    HINT: {exc.hint}" if exc.hint else ""
                 raise LockFailed(
                     f"The lock of routine {lock.routine!r} cannot be taken, so nothing was run.\n"
                     f"  lock: by {lock.description}\n"
-                    f"  failure: {exc}{hint}"
+                    f"  failure: {exc}{_hint(exc)}"
                 ) from exc.__cause__
         self._before = _current.set(self)
         return None
@@ -126,11 +125,12 @@ class HeldLocks:
             try:
                 lock.call(lock.backend.verify)
             except LockError as exc:
-                self._lost = _loss(lock, str(exc))
+                self._lost = _loss(lock, exc)
                 raise self._lost from exc.__cause__
         for lock in self._theirs.values():
             if not self._is_inherited(lock):
-                self._lost = _loss(lock, "the run around this one does not hold it any more")
+                why = LockError("the run around this one does not hold it any more")
+                self._lost = _loss(lock, why)
                 raise self._lost
 
     def release(self) -> LockLost | None:
@@ -158,7 +158,7 @@ class HeldLocks:
         try:
             lock.call(lock.backend.release)
         except LockError as exc:
-            return _loss(lock, str(exc))
+            return _loss(lock, exc)
         return None
 
     def environment(self) -> Mapping[str, str]:
@@ -188,12 +188,16 @@ def holder_of(lock: Lock) -> Holder | None:
         return None
 
 
-def _loss(lock: Lock, why: str) -> LockLost:
+def _loss(lock: Lock, why: LockError) -> LockLost:
     return LockLost(
         f"the lock of routine {lock.routine!r} was lost; another run may have started meanwhile.\n"
         f"  lock: by {lock.description}\n"
-        f"  lost because: {why}"
+        f"  lost because: {why}{_hint(why)}"
     )
+
+
+def _hint(why: LockError) -> str:
+    return f"\n    HINT: {why.hint}" if why.hint else ""
 
 
 def _inherited() -> dict[str, str]:
