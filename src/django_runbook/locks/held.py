@@ -73,8 +73,8 @@ class HeldLocks:
         self.names: frozenset[str] = around.union(lock.name for lock in locks)
         """The names of all locks that are held, those of the runs around included."""
         self._inherited = _inherited()
-        self._ours: dict[str, Lock] = {}
-        self._theirs: dict[str, Lock] = {}
+        self._ours: list[Lock] = []
+        self._theirs: list[Lock] = []
         self._lost: LockLost | None = None
         self._process = os.getpid()
         self._before: Token[HeldLocks | None] | None = None
@@ -87,9 +87,9 @@ class HeldLocks:
         for lock in self._locks:
             try:
                 if lock.call(lock.backend.acquire):
-                    self._ours[lock.name] = lock
+                    self._ours.append(lock)
                 elif self._is_inherited(lock):
-                    self._theirs[lock.name] = lock
+                    self._theirs.append(lock)
                 else:
                     self._give_back()
                     return lock
@@ -121,13 +121,13 @@ class HeldLocks:
             raise self._lost
         if self._outer is not None:
             self._outer.verify()
-        for lock in self._ours.values():
+        for lock in self._ours:
             try:
                 lock.call(lock.backend.verify)
             except LockError as exc:
                 self._lost = _loss(lock, exc)
                 raise self._lost from exc.__cause__
-        for lock in self._theirs.values():
+        for lock in self._theirs:
             if not self._is_inherited(lock):
                 why = LockError("the run around this one does not hold it any more")
                 self._lost = _loss(lock, why)
@@ -138,7 +138,7 @@ class HeldLocks:
         if self._before is not None:
             _current.reset(self._before)
             self._before = None
-        others = [lock for lock in self._locks if lock.name not in self._ours]
+        others = [lock for lock in self._locks if lock not in self._ours]
         lost = self._give_back()
         for lock in others:
             self._closed(lock)
@@ -147,7 +147,7 @@ class HeldLocks:
     def _give_back(self) -> LockLost | None:
         """Release what was taken, the last one first."""
         lost = None
-        for lock in reversed(self._ours.values()):
+        for lock in reversed(self._ours):
             lost = self._closed(lock) or lost
         self._ours.clear()
         self._theirs.clear()
@@ -170,10 +170,10 @@ class HeldLocks:
         """By each lock's name what tells this hold of it from any other one."""
         outer = self._outer
         tokens = dict(self._inherited if outer is None else outer._tokens)  # noqa: SLF001
-        for name, lock in self._ours.items():
+        for lock in self._ours:
             holder = holder_of(lock)
             if holder is not None:
-                tokens[name] = holder.token
+                tokens[lock.name] = holder.token
         return tokens
 
 
