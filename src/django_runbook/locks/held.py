@@ -24,7 +24,7 @@ _current: ContextVar[HeldLocks | None] = ContextVar("django_runbook_locks", defa
 """The locks of the innermost run of this thread: a command of a routine may run another one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lock:
     """One lock that a run takes."""
 
