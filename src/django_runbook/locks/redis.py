@@ -40,27 +40,27 @@ class RedisLock:
     description = "redis"
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._url = options.get("url")
         self._lease = float(options.get("lease", LEASE))
-        self._hidden = Hidden()
-        self._redis = self._client(options.get("url"))
         self._key = f"django_runbook:{name}"
-        # thread_local: the thread that renews it must know its token, too.
-        self._lock = Lock(self._redis, self._key, timeout=self._lease, thread_local=False)
+        self._hidden = Hidden()
         self._renewed = 0.0
         self._lost = ""
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-
-    def _client(self, given: Any) -> Redis:
-        if given is None:
+        if self._url is None:
             raise LockUnusable(
                 "the backend 'redis' is not told where the server is",
                 'Give its address: "url": "redis://redis.example.com:6379/0".',
             )
-        try:
-            url = str(revealed(given))
-        except LookupError as exc:
-            raise LockUnusable(f"the address of Redis: {exc}", "Set it.") from None
+        # Where a plan is only looked at, the variables of the machine that runs it may be unset.
+        self._unset = self._url.missing if isinstance(self._url, Secret) else ()
+        if not self._unset:
+            self._redis = self._client(str(revealed(self._url)))
+            # thread_local: the thread that renews it must know its token, too.
+            self._lock = Lock(self._redis, self._key, timeout=self._lease, thread_local=False)
+
+    def _client(self, url: str) -> Redis:
         patience = max(self._lease / _RENEWALS, 1.0)
         try:
             password = urlsplit(url).password or ""
@@ -87,6 +87,9 @@ class RedisLock:
 
         :raises LockError: if the server cannot be asked.
         """
+        if self._unset:
+            hint = f"Set {self._unset[0]} where the routine runs."
+            raise LockError(f"the environment variable {self._unset[0]!r} is not set", hint)
         began = time.monotonic()
         self._lost, self._over = "", threading.Event()
         try:
@@ -141,6 +144,8 @@ class RedisLock:
 
         :raises LockError: if the server says that it was not held any more, or cannot be asked.
         """
+        if self._unset:
+            return
         try:
             if self._thread is not None:
                 self._over.set()
