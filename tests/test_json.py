@@ -51,7 +51,7 @@ PLAN = {
     "fingerprint": TEXT,
     "controls": {"atomic": FLAG, "subprocess": FLAG, "continue_on_error": FLAG, "lock": FLAG},
     "hooks": dict,
-    "locks": [{"routine": TEXT, "backend": TEXT}],
+    "locks": [{"routine": TEXT, "backend": TEXT, "detail": TEXT}],
     "switches": {"active": NAMES, "available": dict},
     "steps": [STEP],
     "problems": [PROBLEM],

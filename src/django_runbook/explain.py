@@ -92,14 +92,14 @@ def _dumped(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2)  # ASCII, which every locale can print
 
 
-def _document(plan: Plan) -> dict[str, Any]:
+def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
     return {
         "routine": plan.routine,
         "help_text": str(plan.help_text),
         "fingerprint": fingerprint(plan),
         "controls": _controls(plan),
         "hooks": _hooks(plan),
-        "locks": [{"routine": one.routine, "backend": one.description} for one in plan.locks],
+        **({} if nested else {"locks": _locks(plan)}),
         "switches": {
             "active": list(plan.active),
             "available": {name: str(text) for name, text in plan.available.items()},
@@ -108,6 +108,13 @@ def _document(plan: Plan) -> dict[str, Any]:
         "problems": [_problem(problem) for problem in plan.problems],
         "sources": _sources(plan.sources),
     }
+
+
+def _locks(plan: Plan) -> list[dict[str, str]]:
+    """Return the locks of the whole run: a nested routine's are taken with the others."""
+    return [
+        {"routine": one.routine, "backend": one.backend, "detail": one.detail} for one in plan.locks
+    ]
 
 
 def _hooks(plan: Plan) -> dict[str, Any]:
@@ -154,7 +161,7 @@ def _step(step: Step) -> dict[str, Any]:
         ],
     }
     if step.nested is not None:
-        document["plan"] = _document(step.nested)
+        document["plan"] = _document(step.nested, nested=True)
     return document
 
 

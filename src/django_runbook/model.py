@@ -351,8 +351,16 @@ class LockUse:
     wanted: Literal[True] | str
     """What the routine's control says: ``True``, or the name of a backend."""
 
-    description: str
-    """What takes care of it, as people read it."""
+    backend: str
+    """What takes care of it."""
+
+    detail: str = ""
+    """Which database, for that backend."""
+
+    @property
+    def description(self) -> str:
+        """What takes care of it, as people read it."""
+        return f"{self.backend} {self.detail}".strip()
 
 
 @dataclass(frozen=True, slots=True)

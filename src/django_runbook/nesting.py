@@ -107,6 +107,11 @@ def invocation_of(declaration: Declaration) -> Invocation:
     everything = bool(options.pop("all", named.all))
     if named.routine is None:
         raise NestingError("It names no routine.")
+    if "wait" in options or any(word.partition("=")[0] == "--wait" for word in rest):
+        raise NestingError(
+            "--wait belongs to the routine that is started: its locks, and those of the routines "
+            "in it, are taken before its first step."
+        )
     for word in rest:
         if not word.startswith("--"):
             raise NestingError(f"{word!r} has no meaning in a nested routine.")

@@ -22,7 +22,7 @@ BACKENDS = ("auto", "file", "database", "redis")
 _LOCK_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str, str]] = MappingProxyType(
     {
         "backend": (
-            lambda value: value in BACKENDS or (isinstance(value, str) and "." in value),
+            lambda value: value in BACKENDS or is_dotted(value),
             f"one of {', '.join(BACKENDS)} or a dotted path",
             'Leave it out for "auto".',
         ),
@@ -67,8 +67,15 @@ class LockPolicy:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """What is for the backend."""
 
-    stated: bool = False
-    """Whether the site says anything of it."""
+
+def is_dotted(path: Any) -> bool:
+    """Tell whether something is the dotted path of what a module holds.
+
+    :param path: anything.
+    """
+    if not isinstance(path, str) or "." not in path:
+        return False
+    return all(map(str.isidentifier, path.split(".")))
 
 
 GRACE_PERIOD = 10.0
@@ -181,23 +188,30 @@ def _lock(
     where = f'{_SETTING}["LOCK"]'
     backend = given.get("backend", "auto") if isinstance(given, Mapping) else "auto"
     # What a site's own backend takes, only it knows.
-    own = isinstance(backend, str) and "." in backend and isinstance(given, Mapping)
+    own = is_dotted(backend)
+    if not isinstance(given, Mapping):
+        # Not what it is: an address in the wrong place may hold a password.
+        wrong(
+            f"{where} must be a dictionary, not of the type {type(given).__name__}.",
+            f"Known keys: {', '.join(_LOCK_OPTIONS)}.",
+        )
+        return LockPolicy()
     said = given if own else section(given, tuple(_LOCK_OPTIONS), where)
+    if "backend" not in said and not {"url", "lease"}.isdisjoint(said):
+        wrong(f"{where} is about Redis, and does not choose it.", 'Add "backend": "redis".')
     right = {}
     for key, value in said.items():
         is_right, wanted, hint = _LOCK_OPTIONS.get(key, (lambda _: True, "", ""))
         if (own and key not in ("backend", "project")) or is_right(value):
             right[key] = value
         else:
-            # Not the value of what may hold a password.
-            held = "" if key == "url" else f", not {shown(value)}"
+            held = "" if "://" in str(value) or key == "url" else f", not {shown(value)}"
             like = closest(value, BACKENDS) if key == "backend" and isinstance(value, str) else ""
             wrong(f'{where}["{key}"] must be {wanted}{held}.', like or hint)
     return LockPolicy(
         right.pop("backend", "auto"),
         right.pop("project", None),
         MappingProxyType(right),
-        stated=True,
     )
 
 

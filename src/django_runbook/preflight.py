@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shutil
@@ -10,14 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from .canonical import jsonable
 from .commands import ALL_DATABASES, COMMAND_KEYS
 from .flags import NoFlag
-from .locks import LockUnusable, lock_of
+from .locks import LockUnusable, lock_of, lock_policy
 from .lookup import (
     CommandNotLoadable,
     HookNotLoadable,
@@ -31,7 +29,6 @@ from .lookup import (
 from .model import HOOKS, SETTINGS, Code, LockUse, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
 from .parsers import options_of, refusal, to_words
-from .policy import LockPolicy, read_policy
 
 _Known: TypeAlias = "tuple[set[str], Any] | CommandNotLoadable | DatabaseError"
 
@@ -60,8 +57,6 @@ def cannot_run(plan: Plan) -> list[Problem]:
 def _problems(plan: Plan, known: Callable[[str], _Known], *, inside: bool) -> Iterator[Problem]:
     inside = inside or bool(plan.control("atomic"))
     yield from _unknown_databases(plan)
-    if plan.control("lock"):
-        yield from _unusable_lock(plan)
     for name in HOOKS:
         stated = plan.attributes.get(name)
         if stated is not None:
@@ -113,59 +108,50 @@ def _unknown_databases(plan: Plan) -> Iterator[Problem]:
             )
 
 
-def locks_of(plan: Plan) -> tuple[LockUse, ...]:
-    """Return the locks that a run of a plan takes, but for those that cannot be used here.
+def locks_of(plan: Plan) -> tuple[tuple[LockUse, ...], list[Problem]]:
+    """Return the locks that a run of a plan takes, and what keeps one from being taken here.
 
     :param plan: the plan, with the plans nested in it.
     """
+    uses: dict[str, LockUse] = {}
+    problems = []
     policy = lock_policy()
-    found = {}
     for one in plan.every_plan():
         wanted = one.control("lock")
-        if wanted and policy is not None:
-            with contextlib.suppress(LockUnusable):  # cannot_run() makes an error of it
-                lock = lock_of(one.routine, wanted, policy)
-                found[one.routine, lock.description] = LockUse(
-                    one.routine, wanted, lock.description
-                )
+        if not wanted or policy is None:  # the setting's own error says that it is malformed
+            continue
+        try:
+            lock = lock_of(one.routine, wanted, policy)
+        except LockUnusable as exc:
+            stated = one.attributes.get("lock")
+            origin = stated.origin if stated is not None else Origin(SETTINGS)
+            whose = f"The lock of routine {one.routine!r}"
+            problems.append(_lock_problem(whose, exc, origin, one.routine))
+        else:
+            uses[one.routine] = LockUse(one.routine, wanted, lock.kind, lock.detail)
     # Always in one order: two runs that take the same locks must not wait for each other.
-    return tuple(found[key] for key in sorted(found))
-
-
-def lock_policy() -> LockPolicy | None:
-    """Return what the site says of locks, or ``None`` if that is malformed."""
-    return read_policy(getattr(settings, "DJANGO_RUNBOOK", None)).lock
-
-
-def _unusable_lock(plan: Plan) -> Iterator[Problem]:
-    stated, policy = plan.attributes.get("lock"), lock_policy()
-    if policy is None:
-        return  # the setting's own error says so
-    origin = stated.origin if stated is not None else Origin(SETTINGS)
-    try:
-        lock_of(plan.routine, plan.control("lock"), policy)
-    except LockUnusable as exc:
-        yield _lock_problem(f"The lock of routine {plan.routine!r}", exc, origin, plan.routine)
+    return tuple(uses[name] for name in sorted(uses)), problems
 
 
 def unusable_backend() -> Iterator[Problem]:
-    """Yield a problem if the setting names a backend that cannot work on this site.
+    """Yield a problem if the backend of the setting cannot work on this site.
 
     That is so whether or not a routine states that it takes a lock: ``--lock`` may.
     """
     policy = lock_policy()
-    if policy is None or not policy.stated:
+    if policy is None:
         return
     try:
         lock_of("any", wanted=True, policy=policy)
     except LockUnusable as exc:
-        yield _lock_problem('DJANGO_RUNBOOK["LOCK"]', exc, Origin(SETTINGS), None)
+        yield _lock_problem(
+            'The lock that DJANGO_RUNBOOK["LOCK"] names', exc, Origin(SETTINGS), None
+        )
 
 
 def _lock_problem(whose: str, exc: LockUnusable, origin: Origin, routine: str | None) -> Problem:
-    return Problem(
-        Code.LOCK_UNUSABLE, f"{whose} cannot be taken: {exc}.", exc.hint, origin, routine
-    )
+    message = f"{whose} cannot be taken: {exc}."
+    return Problem(Code.LOCK_UNUSABLE, message, exc.hint, origin, routine)
 
 
 def _transaction_problems(step: Step, routine: str) -> Iterator[Problem]:

@@ -129,11 +129,12 @@ class Registry:
         endless = any(one.code == Code.NESTING_CYCLE for one in problems)
         plan = self._planned(routine, active, controls, _Outer(), nest=not endless)
         counts = sources_of(routine)
+        locks, unusable = locks_of(plan)
         return replace(
             plan,
             everything=everything,
-            problems=(*problems, *_problems_within(plan), *cannot_run(plan)),
-            locks=locks_of(plan),
+            problems=(*problems, *_problems_within(plan), *cannot_run(plan), *unusable),
+            locks=locks,
             sources=tuple((one, counts.get(one.source, 0)) for one in self._collected.searched),
         )
 

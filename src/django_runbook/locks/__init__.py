@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from .backend import Holder, LockBackend, LockError, LockUnusable
-from .choice import lock_of
-from .held import HeldLocks, Lock, holder_of
+from .choice import lock_of, lock_policy
+from .held import HeldLocks, Lock
 
 __all__ = [
     "HeldLocks",
@@ -17,6 +17,6 @@ __all__ = [
     "LockBackend",
     "LockError",
     "LockUnusable",
-    "holder_of",
     "lock_of",
+    "lock_policy",
 ]

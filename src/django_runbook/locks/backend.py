@@ -45,7 +45,7 @@ class Holder:
     """Who holds a lock, as far as its backend knows."""
 
     token: str
-    """What tells this hold of the lock from every other one."""
+    """What tells this hold of the lock from every other one, also of the same process."""
 
     process: int | None = None
     """The id of the process."""
@@ -73,7 +73,7 @@ class LockBackend(Protocol):
     An object is one lock, for one run. A site's own backend is a class with these methods; the
     setting names it by its dotted path.
 
-    :param name: the lock's name: ASCII letters, digits, ``-`` and ``_``, 50 characters at most.
+    :param name: the lock's name: ASCII letters, digits, ``-`` and ``_``, 48 characters at most.
         It is the same wherever the same routine of the same project works on the same database.
     :param options: what the setting says besides the backend and the project.
     :raises LockUnusable: if it cannot work with these options. Nothing is connected to here, as
@@ -85,7 +85,7 @@ class LockBackend(Protocol):
     def acquire(self) -> bool:
         """Try to take the lock, without waiting for it; tell whether it was taken.
 
-        It is called again where the routine waits.
+        It is called again and again where the routine waits.
 
         :raises LockError: if nobody can tell.
         """
@@ -97,13 +97,19 @@ class LockBackend(Protocol):
         """
 
     def release(self) -> None:
-        """Give the lock back, or whatever :meth:`acquire` has left open though it was not taken.
+        """Give the lock back; called once, and only if :meth:`acquire` has taken it.
 
         :raises LockError: if it was not held any more.
         """
 
+    def close(self) -> None:
+        """Close what is open, such as a connection; called at the end, held or not."""
+
     def holder(self) -> Holder | None:
-        """Return who holds the lock, if that can be known; called after :meth:`acquire`."""
+        """Return who holds the lock, if that can be known; called after :meth:`acquire`.
+
+        :raises LockError: if nobody can tell.
+        """
 
 
 def host_name() -> str:

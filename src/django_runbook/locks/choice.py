@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from django.conf import settings
@@ -14,10 +15,15 @@ from django.utils.module_loading import import_string
 
 from django_runbook.canonical import one_line
 from django_runbook.model import closest
-from django_runbook.policy import BACKENDS, LockPolicy
+from django_runbook.policy import BACKENDS, LockPolicy, is_dotted, read_policy
 
 from .backend import LockBackend, LockUnusable
 from .held import Lock
+
+
+def lock_policy() -> LockPolicy | None:
+    """Return what the site says of locks, or ``None`` if that is malformed."""
+    return read_policy(getattr(settings, "DJANGO_RUNBOOK", None)).lock
 
 
 def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lock:
@@ -29,31 +35,39 @@ def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lo
     :raises LockUnusable: if there is no such backend, or if it cannot work here.
     """
     backend = policy.backend if wanted is True else str(wanted)
-    name = lock_name(policy.project or _project(), routine)
-    maker = _maker(backend, policy.options)
+    if backend == "auto":
+        backend = _automatic(policy.options)
+    maker = _maker(backend)
     try:
-        made = maker(name, policy.options)
+        made = maker(lock_name(policy.project or _project(), routine), policy.options)
     except LockUnusable:
         raise
     except Exception as exc:
         said = one_line(f"{type(exc).__name__}: {exc}")
         hint = "It must take the lock's name and a dictionary of options."
         raise LockUnusable(f"the backend {backend!r} raised {said}", hint) from exc
-    return Lock(routine, name, getattr(made, "description", backend), made)
+    detail = str(getattr(made, "detail", "")) if backend in BACKENDS else ""
+    return Lock(routine, lock_name(policy.project or _project(), routine), backend, detail, made)
 
 
 def lock_name(project: str, routine: str) -> str:
     """Return what the locks of one routine of one project on one database are known by.
 
-    The host of the database is not in it: the machines of a site may know it by other names.
+    The host of the database is not in it: the machines of a site may know it by other names. Of a
+    database that is a file, the name is what it is after all links: the releases of a site may
+    each have a link to the same one. The limit is MySQL's, of 64 characters with our prefix.
 
     :param project: the project's name.
     :param routine: the routine's name.
-    :return: what reads best of it, and 16 hexadecimal digits that hang on all of it.
+    :return: 48 characters at most: what reads best of it, and 16 hexadecimal digits that hang on
+        all of it.
     """
-    database = str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+    # Not of the connection: to make one takes the database's driver.
+    database = str(connections.settings[DEFAULT_DB_ALIAS]["NAME"])
+    if os.path.isabs(database):
+        database = os.path.realpath(database)
     whole = json.dumps([project, database, routine])
-    readable = re.sub(r"[^A-Za-z0-9_-]", "_", f"{project}-{routine}")[:33]
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", f"{project}-{routine}")[:31]
     return f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
@@ -62,15 +76,16 @@ def _project() -> str:
     return str(getattr(settings, "SETTINGS_MODULE", None) or "django").partition(".")[0]
 
 
-def _maker(
-    backend: str, options: Mapping[str, Any]
-) -> Callable[[str, Mapping[str, Any]], LockBackend]:
-    """Return the class of a backend, which is loaded here: most sites use one of them."""
-    if backend == "auto":
-        from .database import has_advisory_locks
+def _automatic(options: Mapping[str, Any]) -> str:
+    """Return the backend that suits the site's database."""
+    from .database import has_advisory_locks
 
-        alias = options.get("alias", DEFAULT_DB_ALIAS)
-        backend = "database" if has_advisory_locks(alias) else "file"
+    # Who names a database means it.
+    return "database" if "alias" in options or has_advisory_locks(DEFAULT_DB_ALIAS) else "file"
+
+
+def _maker(backend: str) -> type[LockBackend]:
+    """Return the class of a backend, which is loaded here: most sites use one of them."""
     if backend == "file":
         from .file import FileLock
 
@@ -92,9 +107,11 @@ def _maker(
 
 def _own_maker(path: str) -> type[LockBackend]:
     """Return the class of a site's own backend."""
-    if "." not in path:
+    if not is_dotted(path):
         hint = closest(path, BACKENDS) or f"There are {', '.join(BACKENDS)}."
-        raise LockUnusable(f"there is no backend {path!r}", f"{hint} Or give a dotted path.")
+        # An address in the wrong place may hold a password.
+        named = "" if "://" in path else f" {path!r}"
+        raise LockUnusable(f"there is no backend{named}", f"{hint} Or give a dotted path.")
     try:
         return cast("type[LockBackend]", import_string(path))
     except Exception as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,10 @@ from .backend import Holder, LockError, LockUnusable, read_stamp, stamp
 
 _CONNECT = 10
 """Seconds until a server that does not answer is given up, where the site does not say."""
+
+_KEEPALIVE = 60
+"""Seconds of silence after which the system asks PostgreSQL's host for a sign of life: routers
+forget a connection on which nothing was said during a long step."""
 
 _IDLE = 31_536_000
 """Seconds that MySQL lets the connection be idle: the most that it takes, a year."""
@@ -42,7 +47,10 @@ _POSTGRESQL = {
     """,
     "holder": f"SELECT pid, pg_backend_pid() {_HELD}",
     "give back": "SELECT pg_advisory_unlock(%(key)s)",
-    "who": "SELECT application_name, usename, client_addr FROM pg_stat_activity WHERE pid = %(id)s",
+    "who": """
+        SELECT application_name, usename, host(client_addr) FROM pg_stat_activity
+        WHERE pid = %(id)s
+    """,
     "stay": (
         "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
     ),
@@ -55,7 +63,12 @@ _MYSQL = {
     """,
     "holder": "SELECT IS_USED_LOCK(%(key)s), CONNECTION_ID()",
     "give back": "SELECT RELEASE_LOCK(%(key)s)",
-    "who": "SELECT '', USER, HOST FROM information_schema.PROCESSLIST WHERE ID = %(id)s",
+    # The host with its port, or without one if it is on a socket.
+    "who": """
+        SELECT '', USER,
+        IF(LOCATE(':', HOST), LEFT(HOST, LENGTH(HOST) - LOCATE(':', REVERSE(HOST))), HOST)
+        FROM information_schema.PROCESSLIST WHERE ID = %(id)s
+    """,
     "stay": f"SET SESSION wait_timeout = {_IDLE}",
 }
 _POOLER = (
@@ -109,7 +122,7 @@ class DatabaseLock:
                 'Use the backend "file" for one machine or "redis" for many, or name as "alias" a '
                 "PostgreSQL or MySQL database.",
             )
-        self.description = f"database {self._alias} ({self._vendor})"
+        self.detail = f"{self._alias} ({self._vendor})"
         self._sql = _STATEMENTS[self._vendor]
         number = int.from_bytes(bytes.fromhex(name[-16:]), signed=True)
         self._key = number if self._vendor == "postgresql" else f"django_runbook:{name}"
@@ -126,6 +139,9 @@ class DatabaseLock:
             self._connect()
         taken, session = self._fetch("take")
         if taken is None:
+            holder = self._fetch("holder")
+            if holder is None or holder[0] != session:
+                raise LockError("the server could not take it, and does not say why")
             raise LockError("this session of the server holds it already", _POOLER)
         if not taken:
             return False
@@ -140,10 +156,16 @@ class DatabaseLock:
         given = connection.settings_dict
         given["OPTIONS"].pop("pool", None)
         given["OPTIONS"].setdefault("connect_timeout", _CONNECT)
+        if self._vendor == "postgresql":
+            given["OPTIONS"].setdefault("keepalives_idle", _KEEPALIVE)
         given.update(AUTOCOMMIT=True, CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=False)
         connection.inc_thread_sharing()  # a routine in another thread may look at an outer one's
         self._connection = connection
-        self._fetch("stay")
+        try:
+            self._fetch("stay")
+        except LockError as exc:
+            hint = f"DATABASES[{self._alias!r}] says where the server is, and for whom."
+            raise LockError(str(exc), hint) from None
 
     def verify(self) -> None:
         """Make sure that the session that took the lock is still there, and holds it.
@@ -157,33 +179,32 @@ class DatabaseLock:
             raise LockError("another session of the server holds it", _POOLER)
 
     def release(self) -> None:
-        """Give the lock back, and close the connection.
+        """Give the lock back.
 
         :raises LockError: if the server says that it was not held any more, or cannot be asked.
         """
-        connection = self._connection
-        try:
-            if self._session is not None and not self._fetch("give back")[0]:
-                raise LockError("the server says that it was not held any more")
-        finally:
-            self._connection = self._session = None
-            if connection is not None:
-                _close(connection)
+        if not self._fetch("give back")[0]:
+            raise LockError("the server says that it was not held any more")
+
+    def close(self) -> None:
+        """Close the connection, with which the lock goes."""
+        connection, self._connection, self._session = self._connection, None, None
+        if connection is not None:
+            with contextlib.suppress(Error):  # the server has closed it, as was wanted
+                connection.close()
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock, as far as the server lets us see."""
-        try:
-            session = (self._fetch("holder") or (None,))[0]
-            found = None if session is None else self._fetch("who", id=session)
-        except LockError:
-            return None
+        """Return who holds the lock, as far as the server lets us see.
+
+        :raises LockError: if the server cannot be asked.
+        """
+        session = (self._fetch("holder") or (None,))[0]
         if session is None:
             return None
-        name, user, address = found or ("", "", "")
+        name, user, address = self._fetch("who", id=session) or ("", "", "")
         known_as = f"session {session} of the server"
         known_as += f", user {user}" if user else ""
-        # MySQL tells the port, too.
-        known_as += f", from {str(address).partition(':')[0]}" if address else ""
+        known_as += f", from {address}" if address else ""
         return read_stamp(name or "", known_as) or Holder(str(session), known_as=known_as)
 
     def _fetch(self, what: str, **parameters: Any) -> Any:
@@ -204,14 +225,4 @@ class DatabaseLock:
         given = self._connection.settings_dict
         values = (given.get("PASSWORD"), *(given["OPTIONS"].get(one) for one in _PASSWORDS))
         hidden = Hidden(Secret(str(value)) for value in values if value)
-        said = hidden.mask(one_line(exc)) or type(exc).__name__
-        return LockError(
-            said, f"DATABASES[{self._alias!r}] says where the server is, and for whom."
-        )
-
-
-def _close(connection: BaseDatabaseWrapper) -> None:
-    try:
-        connection.close()
-    except Error:
-        return  # the server has closed it: that is what was wanted
+        return LockError(hidden.mask(one_line(exc)) or type(exc).__name__)

@@ -68,19 +68,23 @@ class FileLock:
         except Timeout:
             return False
         except OSError as exc:
-            raise self._refused(f"{self._path}: {exc.strerror or exc}") from None
+            hint = 'Give as DJANGO_RUNBOOK["LOCK"]["directory"] one that this user may write to.'
+            raise LockError(f"{self._path}: {exc.strerror or exc}", hint) from None
         self._lock = lock
         return True
 
     def _prepare(self) -> int:
         """Make the directory, and return the mode of a file in it: who may make one may lock it.
 
+        That takes no more than to read it: so nobody else may read it.
+
         A directory of our own that somebody else can change is refused: who takes the file away
         while it is locked lets a second run in.
         """
         if not self._own:
             self._directory.mkdir(parents=True, exist_ok=True)
-            return self._directory.stat().st_mode & 0o666
+            writers = self._directory.stat().st_mode & 0o222
+            return writers | writers << 1
         self._directory.mkdir(mode=0o700, exist_ok=True)
         found = self._directory.lstat()
         if not stat.S_ISDIR(found.st_mode):
@@ -93,8 +97,8 @@ class FileLock:
 
     @staticmethod
     def _refused(message: str) -> LockError:
-        hint = 'Remove it, or give as DJANGO_RUNBOOK["LOCK"]["directory"] one that this user may '
-        return LockError(message, f"{hint}write to, and no stranger.")
+        hint = 'Remove it, or give as DJANGO_RUNBOOK["LOCK"]["directory"] one that is yours.'
+        return LockError(message, hint)
 
     def _sign(self, descriptor: int) -> None:
         """Write into the locked file who holds it."""
@@ -112,10 +116,12 @@ class FileLock:
             os.pwrite(self._descriptor, text.encode(), 0)
 
     def verify(self) -> None:
-        """Make sure that the file that is locked is the one that others would lock.
+        """Make sure that the file is still locked, and is the one that others would lock.
 
         :raises LockError: if it is not.
         """
+        if not self._is_open():
+            raise LockError(f"{self._path} was closed in this process, which has unlocked it")
         try:
             found = self._path.lstat()
         except FileNotFoundError:
@@ -130,16 +136,25 @@ class FileLock:
 
         :raises LockError: if it was not held any more.
         """
-        if self._lock is None:
-            return
-        lock, self._lock = self._lock, None
+        self.verify()
         try:
-            self.verify()
             self._write("")
         except OSError as exc:
             raise LockError(f"{self._path}: {exc.strerror}") from None
-        finally:
+
+    def close(self) -> None:
+        """Unlock the file."""
+        lock, self._lock = self._lock, None
+        if lock is not None and self._is_open():
             lock.release()
+
+    def _is_open(self) -> bool:
+        """Tell whether the descriptor is there, and has not become another file's."""
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
 
     def holder(self) -> Holder | None:
         """Return who holds the lock, if the file says so and that process is still there."""

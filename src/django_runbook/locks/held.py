@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 from django_runbook.canonical import one_line
@@ -16,6 +17,9 @@ from django_runbook.exceptions import LockFailed, LockLost
 from .backend import Holder, LockBackend, LockError
 
 T = TypeVar("T")
+
+_told_here: set[str] = set()
+"""The tokens that this process has put into its own environment."""
 
 _VARIABLE = "DJANGO_RUNBOOK_LOCKS"
 """The environment variable that tells a step's process which locks the run around it holds."""
@@ -34,10 +38,18 @@ class Lock:
     name: str
     """What the backend knows it by."""
 
-    description: str
-    """What takes care of it, as people read it."""
+    kind: str
+    """What takes care of it: the name of the backend."""
+
+    detail: str
+    """Which database, for that backend."""
 
     backend: LockBackend
+
+    @property
+    def description(self) -> str:
+        """What takes care of it, as people read it."""
+        return f"{self.kind} {self.detail}".strip()
 
     def call(self, method: Callable[[], T]) -> T:
         """Call a method of the backend; whatever it raises is the backend's.
@@ -53,14 +65,25 @@ class Lock:
             said = one_line(f"{type(exc).__name__}: {exc}")
             raise LockError(f"{self.description} raised {said}") from exc
 
+    def holder(self) -> Holder | None:
+        """Return who holds it, if that can be known.
+
+        :raises LockError: if the backend cannot tell.
+        """
+        found = self.call(self.backend.holder)
+        if not isinstance(found, Holder | None):
+            raise LockError(f"holder() of {self.description} returned no Holder")
+        return found
+
 
 class HeldLocks:
     """The locks of one run.
 
-    What a run around this one holds is held for this one, too: it is not taken again. That is so
-    for a routine that a command runs, which is in the same thread, and for one that a step runs in
-    a process of its own, which is told by its environment. There the lock's backend must confirm
-    that the holder is still the same.
+    What a run around this one holds is held for this one, too, and not taken again. A run in the
+    same thread is known by the context; one that a step or a command starts in a process of its own
+    is told by its environment, and the lock's backend must confirm that the holder is still the
+    same. What an environment says that this process has made is not for its own other threads:
+    they may be runs of their own.
 
     :param locks: those to take, always in one order: two runs that take the same ones in another
         order each would wait for each other.
@@ -72,43 +95,54 @@ class HeldLocks:
         self._locks = [lock for lock in locks if lock.name not in around]
         self.names: frozenset[str] = around.union(lock.name for lock in locks)
         """The names of all locks that are held, those of the runs around included."""
-        self._inherited = _inherited()
+        self._told = _told()
         self._ours: list[Lock] = []
         self._theirs: list[Lock] = []
-        self._lost: LockLost | None = None
+        self._tokens: dict[str, str] = {}
+        self._lost: tuple[Lock, LockLost] | None = None
         self._process = os.getpid()
         self._before: Token[HeldLocks | None] | None = None
+        self._environment: str | None = None
 
     def acquire(self) -> Lock | None:
-        """Take all of them, or none; return the one that another run holds, if any.
+        """Take them, or go on where one was busy; return the one that another run holds, if any.
+
+        Those before it stay taken. The caller releases them all if it gives up.
 
         :raises LockFailed: if it cannot be known whether one is free.
         """
-        for lock in self._locks:
-            try:
+        for lock in self._locks[len(self._ours) + len(self._theirs) :]:
+            with _failing(lock):
                 if lock.call(lock.backend.acquire):
                     self._ours.append(lock)
                 elif self._is_inherited(lock):
                     self._theirs.append(lock)
                 else:
-                    self._give_back()
                     return lock
-            except LockError as exc:
-                self.release()
-                raise LockFailed(
-                    f"The lock of routine {lock.routine!r} cannot be taken, so nothing was run.\n"
-                    f"  lock: by {lock.description}\n"
-                    f"  failure: {exc}{_hint(exc)}"
-                ) from exc.__cause__
-        self._before = _current.set(self)
+        self._tokens.update(self._told if self._outer is None else self._outer.tokens)
+        for lock in self._ours:
+            with _failing(lock):
+                holder = lock.holder()
+                lock.call(lock.backend.verify)  # so that it was us
+            if holder is not None:
+                self._tokens[lock.name] = holder.token
+        self._tell()
         return None
 
     def _is_inherited(self, lock: Lock) -> bool:
-        token = self._inherited.get(lock.name)
+        token = self._told.get(lock.name)
         if token is None:
             return False
-        holder = holder_of(lock)
+        holder = lock.holder()
         return holder is not None and holder.token == token
+
+    def _tell(self) -> None:
+        """Tell the runs in this run's steps which locks are held."""
+        self._before = _current.set(self)
+        if threading.current_thread() is threading.main_thread():
+            self._environment = os.environ.get(_VARIABLE)
+            _told_here.update(self._tokens.values())
+            os.environ.update(self.environment())
 
     def verify(self) -> None:
         """Make sure that all of them are still held.
@@ -118,74 +152,71 @@ class HeldLocks:
         if os.getpid() != self._process:
             return  # a child that a command has forked must not use its parent's connections
         if self._lost is not None:
-            raise self._lost
+            raise self._lost[1]
         if self._outer is not None:
             self._outer.verify()
-        for lock in self._ours:
+        for lock in (*self._ours, *self._theirs):
             try:
-                lock.call(lock.backend.verify)
+                self._verify(lock)
             except LockError as exc:
-                self._lost = _loss(lock, exc)
-                raise self._lost from exc.__cause__
-        for lock in self._theirs:
-            if not self._is_inherited(lock):
-                why = LockError("the run around this one does not hold it any more")
-                self._lost = _loss(lock, why)
-                raise self._lost
+                self._lost = (lock, _loss(lock, exc))
+                raise self._lost[1] from exc.__cause__
+
+    def _verify(self, lock: Lock) -> None:
+        if lock in self._ours:
+            lock.call(lock.backend.verify)
+        elif not self._is_inherited(lock):
+            raise LockError("the run around this one does not hold it any more")
 
     def release(self) -> LockLost | None:
         """Give all of them back; return what there is to say if one was not held any more."""
-        if self._before is not None:
-            _current.reset(self._before)
-            self._before = None
-        others = [lock for lock in self._locks if lock not in self._ours]
-        lost = self._give_back()
-        for lock in others:
-            self._closed(lock)
-        return self._lost or lost
-
-    def _give_back(self) -> LockLost | None:
-        """Release what was taken, the last one first."""
         lost = None
+        self._untell()
         for lock in reversed(self._ours):
-            lost = self._closed(lock) or lost
+            if self._lost is not None and lock is self._lost[0]:
+                lost = self._lost[1]
+                continue  # it may be another run's by now
+            try:
+                lock.call(lock.backend.release)
+            except LockError as exc:
+                lost = _loss(lock, exc)
+        for lock in reversed(self._locks):
+            with contextlib.suppress(LockError):
+                lock.call(lock.backend.close)
         self._ours.clear()
         self._theirs.clear()
         return lost
 
-    @staticmethod
-    def _closed(lock: Lock) -> LockLost | None:
-        try:
-            lock.call(lock.backend.release)
-        except LockError as exc:
-            return _loss(lock, exc)
-        return None
+    def _untell(self) -> None:
+        if self._before is None:
+            return
+        _current.reset(self._before)
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            os.environ.pop(_VARIABLE, None)
+            if self._environment is not None:
+                os.environ[_VARIABLE] = self._environment
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """By each lock's name what tells this hold of it from any other one."""
+        return self._tokens
 
     def environment(self) -> Mapping[str, str]:
         """Return what tells a step's process which locks this run holds."""
         return {_VARIABLE: json.dumps(self._tokens, sort_keys=True)} if self._tokens else {}
 
-    @cached_property
-    def _tokens(self) -> dict[str, str]:
-        """By each lock's name what tells this hold of it from any other one."""
-        outer = self._outer
-        tokens = dict(self._inherited if outer is None else outer._tokens)  # noqa: SLF001
-        for lock in self._ours:
-            holder = holder_of(lock)
-            if holder is not None:
-                tokens[lock.name] = holder.token
-        return tokens
 
-
-def holder_of(lock: Lock) -> Holder | None:
-    """Return who holds a lock, if that can be known.
-
-    :param lock: the lock.
-    """
+@contextlib.contextmanager
+def _failing(lock: Lock) -> Iterator[None]:
     try:
-        return lock.call(lock.backend.holder)
-    except LockError:
-        return None
+        yield
+    except LockError as exc:
+        raise LockFailed(
+            f"The lock of routine {lock.routine!r} cannot be taken, so nothing was run.\n"
+            f"  lock: by {lock.description}\n"
+            f"  failure: {exc}{_hint(exc)}"
+        ) from exc.__cause__
 
 
 def _loss(lock: Lock, why: LockError) -> LockLost:
@@ -200,11 +231,16 @@ def _hint(why: LockError) -> str:
     return f"\n    HINT: {why.hint}" if why.hint else ""
 
 
-def _inherited() -> dict[str, str]:
+def _told() -> dict[str, str]:
+    """Return what the run that this process is a step of holds: names and tokens."""
     try:
         said: Any = json.loads(os.environ.get(_VARIABLE, "{}"))
     except ValueError:
         return {}
     if not isinstance(said, dict):
         return {}
-    return {name: token for name, token in said.items() if isinstance(token, str)}
+    return {
+        name: token
+        for name, token in said.items()
+        if isinstance(token, str) and token not in _told_here
+    }

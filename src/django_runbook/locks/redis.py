@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
@@ -24,7 +24,10 @@ LEASE = 30.0
 """Seconds that the server keeps the lock of a process that does not renew it any more."""
 
 _RENEWALS = 3
-"""Renewals in the time of a lease: two of them may fail."""
+"""Renewals in the time of a lease. One that fails is tried again, and again, until it is over."""
+
+_PATIENCE = 10
+"""The part of a lease that is waited for an answer, as a divisor: several must find room in it."""
 
 
 class RedisLock:
@@ -61,9 +64,11 @@ class RedisLock:
             self._lock = Lock(self._redis, self._key, timeout=self._lease, thread_local=False)
 
     def _client(self, url: str) -> Redis:
-        patience = max(self._lease / _RENEWALS, 1.0)
+        patience = max(self._lease / _PATIENCE, 0.5)
         try:
-            password = urlsplit(url).password or ""
+            address = urlsplit(url)
+            hidden = [address.password or ""]
+            hidden += [value for name, value in parse_qsl(address.query) if "password" in name]
             client = Redis.from_url(
                 url,
                 socket_timeout=patience,
@@ -79,7 +84,7 @@ class RedisLock:
                 'Write it like "redis://user:password@redis.example.com:6379/0", with what is '
                 "special in the password quoted (urllib.parse.quote).",
             ) from None
-        self._hidden.add(Secret(one) for one in (password, unquote(password)) if one)
+        self._hidden.add(Secret(one) for word in hidden for one in (word, unquote(word)) if one)
         return client
 
     def acquire(self) -> bool:
@@ -95,7 +100,8 @@ class RedisLock:
         try:
             taken = self._lock.acquire(blocking=False, token=stamp())
         except RedisError as exc:
-            raise self._failure(exc) from None
+            hint = 'DJANGO_RUNBOOK["LOCK"]["url"] says where the server is, and for whom.'
+            raise LockError(str(self._failure(exc)), hint) from None
         if taken:
             self._renewed = began
             self._thread = threading.Thread(
@@ -105,7 +111,9 @@ class RedisLock:
         return bool(taken)
 
     def _renew_on(self) -> None:
-        while not self._over.wait(self._lease / _RENEWALS):
+        period = self._lease / _RENEWALS
+        pause = period
+        while not self._over.wait(pause):
             began = time.monotonic()
             try:
                 self._lock.reacquire()
@@ -113,8 +121,9 @@ class RedisLock:
                 self._lost = self._gone
                 return
             except RedisError:
-                continue  # the lease may outlast it, and verify() knows if it does not
-            self._renewed = began
+                pause = min(1.0, period / 4)  # verify() knows if the lease is over meanwhile
+            else:
+                self._renewed, pause = began, period
 
     def verify(self) -> None:
         """Make sure that the lease has not run out, and that the server says so, too.
@@ -144,30 +153,38 @@ class RedisLock:
 
         :raises LockError: if the server says that it was not held any more, or cannot be asked.
         """
-        if self._unset:
-            return
+        self._stop_renewing()
         try:
-            if self._thread is not None:
-                self._over.set()
-                self._thread.join()
-                self._lock.release()
+            self._lock.release()
         except RedisLockError:
             raise LockError(self._gone) from None
         except RedisError as exc:
             raise self._failure(exc) from None
-        finally:
-            self._thread = None
+
+    def close(self) -> None:
+        """Leave the lock to its lease, if it is held, and close the connections."""
+        self._stop_renewing()
+        if not self._unset:
             self._redis.close()
 
+    def _stop_renewing(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._over.set()
+            thread.join()
+
     def holder(self) -> Holder | None:
-        """Return who holds the lock, as its key says."""
+        """Return who holds the lock, as its key says.
+
+        :raises LockError: if the server cannot be asked.
+        """
         try:
             token = self._redis.get(self._key)
-        except RedisError:
-            return None
+        except RedisError as exc:
+            raise self._failure(exc) from None
         text = token.decode("ascii", "replace") if isinstance(token, bytes) else str(token or "")
         return read_stamp(text)
 
     def _failure(self, exc: Exception) -> LockError:
-        said = self._hidden.mask(one_line(exc)) or type(exc).__name__
-        return LockError(said, 'DJANGO_RUNBOOK["LOCK"]["url"] says where the server is.')
+        """Return what the server or the system has said, without the password."""
+        return LockError(self._hidden.mask(one_line(exc)) or type(exc).__name__)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 import time
 
-from django_runbook.exceptions import LockBusy, LockLost, RoutineStopped
-from django_runbook.locks import HeldLocks, Lock, holder_of, lock_of
-from django_runbook.model import Plan
+from django_runbook.exceptions import LockBusy, LockFailed, LockLost, RoutineStopped
+from django_runbook.locks import (
+    HeldLocks,
+    Lock,
+    LockError,
+    LockUnusable,
+    lock_of,
+    lock_policy,
+)
+from django_runbook.model import LockUse, Plan
 from django_runbook.policy import LockPolicy
-from django_runbook.preflight import lock_policy
 from django_runbook.results import RunResult, StepResult
 
 from .report import Report
@@ -35,8 +41,7 @@ class Locking:
         self._wait = wait
         self._stop = stop
         self._report = report
-        policy = lock_policy() or LockPolicy()
-        self.held = HeldLocks([lock_of(use.routine, use.wanted, policy) for use in plan.locks])
+        self.held = HeldLocks(list(map(_usable, plan.locks)))
         self.lost: LockLost | None = None
         """After the run: what there is to say if a lock was not held any more."""
 
@@ -48,7 +53,7 @@ class Locking:
         :raises RoutineStopped: if a signal came meanwhile.
         """
         try:
-            with self._stop.meaning("the routine does not wait any longer."):
+            with self._stop.meaning("the routine waits no longer."):
                 _wait_for(self.held, self._plan, self._wait, self._stop, self._report)
         except BaseException:
             self.held.release()
@@ -85,9 +90,20 @@ def _wait_for(held: HeldLocks, plan: Plan, wait: float, stop: StopRequest, repor
             raise RoutineStopped("\n".join([text, *_who(busy)]), result, stop.signal)
 
 
+def _usable(use: LockUse) -> Lock:
+    """Return a lock of a plan, which may have been made when the settings said something else."""
+    try:
+        return lock_of(use.routine, use.wanted, lock_policy() or LockPolicy())
+    except LockUnusable as exc:
+        raise LockFailed(f"The lock of routine {use.routine!r} cannot be taken: {exc}.") from exc
+
+
 def _who(busy: Lock) -> list[str]:
     """Return the lines that say which lock is held, and by whom, as far as it is known."""
-    holder = holder_of(busy)
+    try:
+        holder = busy.holder()
+    except LockError:
+        holder = None
     return [
         f"  lock: of routine {busy.routine!r}, by {busy.description}",
         f"  held by: {holder or 'it cannot be known'}",

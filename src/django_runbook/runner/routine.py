@@ -125,6 +125,8 @@ class RoutineRun:
             result.early_exit = True
         except CallbackFailed as exc:
             result.error = self._masked(exc)
+        except LockLost as exc:
+            result.error = exc
 
     def _run_what_comes_after(self) -> None:
         result = self.result
@@ -177,10 +179,10 @@ class RoutineRun:
                     self.result.early_exit = True
                 if self._must_undo():
                     raise _Undo  # noqa: TRY301 - it is what undoes
-                self._verify_locks()
+                self._session.locks.verify()
         except _Undo:
             self.result.rolled_back = transactions.undone
-        except CallbackFailed:
+        except (CallbackFailed, LockLost):
             self.result.rolled_back = transactions.undone
             raise
         except Exception as exc:
@@ -201,18 +203,12 @@ class RoutineRun:
         for index, entry in enumerate(entries):
             if self._session.stop.signal is not None:
                 return
-            self._verify_locks()
+            self._session.locks.verify()
             following = entries[index + 1].command if index + 1 < len(entries) else None
             if self._run_step(entry, following):
                 raise ExitEarly
             if entry.result.failed and not self._continue:
                 return
-
-    def _verify_locks(self) -> None:
-        try:
-            self._session.locks.verify()
-        except LockLost as exc:
-            raise CallbackFailed(str(exc)) from exc
 
     def _initialized(self) -> list[Entry]:
         """Call ``initialize``, and return what it has left of the plan."""

@@ -51,6 +51,7 @@ class StopRequest:
         self._means = (
             "the routine stops when this step has finished; another signal ends the step now."
         )
+        self._means_now = "the step is ended."
         self._previous: dict[int, Any] = {}
         self._outer: StopRequest | None = None
         self._wakeup: tuple[int, int, int] | None = None
@@ -105,7 +106,7 @@ class StopRequest:
             os.kill(os.getpid(), number)
             return
         self.abort = outermost.abort = True
-        self._tell(f"{signal_name(number)}: the step is ended.")
+        self._tell(f"{signal_name(number)}: {self._means_now}")
         if self._interrupts:
             raise KeyboardInterrupt
 
@@ -119,11 +120,12 @@ class StopRequest:
 
         :param text: what a signal means.
         """
-        usual, self._means = self._means, text
+        usual = self._means, self._means_now
+        self._means = self._means_now = text
         try:
             yield
         finally:
-            self._means = usual
+            self._means, self._means_now = usual
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:

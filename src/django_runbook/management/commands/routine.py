@@ -323,13 +323,12 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         from django_runbook.runner.management import own_script
 
         from_command_line = getattr(self, "_called_from_command_line", False)
-        # Given by its name where it takes locks: it is planned afresh when it holds them.
-        planned = not plan.locks
+        what: dict[str, Any] = {"routine": plan}
+        if plan.locks:  # it is made afresh when they are held
+            what = {"routine": plan.routine, "switches": plan.active, **plan.given}
+            what["everything"] = plan.everything
         run_routine(
-            plan if planned else plan.routine,
-            () if planned else plan.active,
-            everything=not planned and plan.everything,
-            **({} if planned else plan.given),
+            **what,
             wait=wait or 0.0,
             manage_script=own_script()
             if self.manage_script is None and from_command_line
