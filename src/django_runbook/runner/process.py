@@ -169,14 +169,16 @@ def run_process(
         output.flush()
     channels = (_Channel(out), _Channel(err))
     try:
-        process = subprocess.Popen(
-            argv,
-            env={**env, _DEPTH: str(depth() + 1)},
-            stdin=None if has_keyboard() else subprocess.DEVNULL,
-            stdout=channels[0].writing,
-            stderr=channels[1].writing,
-            start_new_session=True,
-        )
+        with stop.starting():
+            process = subprocess.Popen(
+                argv,
+                env={**env, _DEPTH: str(depth() + 1)},
+                stdin=None if has_keyboard() else subprocess.DEVNULL,
+                stdout=channels[0].writing,
+                stderr=channels[1].writing,
+                start_new_session=True,
+            )
+            stop.group = process.pid
     except OSError as exc:
         for channel in channels:
             os.close(channel.reading)
@@ -188,7 +190,6 @@ def run_process(
         for channel in channels:
             selector.register(channel.reading, selectors.EVENT_READ, channel)
         child = _Child(process, selector, stop, deadline, grace)
-        stop.group = process.pid
         try:
             child.follow()
         finally:

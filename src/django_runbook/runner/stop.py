@@ -48,6 +48,8 @@ class StopRequest:
         self.group: int | None = None
         """The process group of the step that runs in a process of its own."""
         self._interrupts = False
+        self._starting = False
+        self._late: int | None = None
         self._means = (
             "the routine stops when this step has finished; another signal ends the step now."
         )
@@ -97,6 +99,9 @@ class StopRequest:
         while outermost._outer is not None:
             outermost = outermost._outer
             outermost.signal = outermost.signal or self.signal
+        if self.abort and self._starting:
+            self._late = number
+            return
         if self.abort:
             # A third one does what it would have done without us, and leaves nobody behind.
             if self.group is not None:
@@ -126,6 +131,17 @@ class StopRequest:
             yield
         finally:
             self._means, self._means_now = usual
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Let a third signal wait until it is known which process must not be left behind."""
+        self._starting = True
+        try:
+            yield
+        finally:
+            self._starting = False
+            if self._late is not None:
+                self._handle(self._late, None)
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
