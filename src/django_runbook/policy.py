@@ -198,7 +198,10 @@ def _lock(
         return LockPolicy()
     said = given if own else section(given, tuple(_LOCK_OPTIONS), where)
     if "backend" not in said and not {"url", "lease"}.isdisjoint(said):
-        wrong(f"{where} is about Redis, and does not choose it.", 'Add "backend": "redis".')
+        wrong(
+            f"{where} says where Redis is, and not that it is to be used.",
+            'Add "backend": "redis", or "auto" if only some routines name it as their lock.',
+        )
     right = {}
     for key, value in said.items():
         is_right, wanted, hint = _LOCK_OPTIONS.get(key, (lambda _: True, "", ""))

@@ -20,6 +20,8 @@ from django_runbook.policy import BACKENDS, LockPolicy, is_dotted, read_policy
 from .backend import LockBackend, LockUnusable
 from .held import Lock
 
+_METHODS = ("acquire", "verify", "release", "close", "holder")
+
 
 def lock_policy() -> LockPolicy | None:
     """Return what the site says of locks, or ``None`` if that is malformed."""
@@ -113,8 +115,15 @@ def _own_maker(path: str) -> type[LockBackend]:
         named = "" if "://" in path else f" {path!r}"
         raise LockUnusable(f"there is no backend{named}", f"{hint} Or give a dotted path.")
     try:
-        return cast("type[LockBackend]", import_string(path))
-    except Exception as exc:
+        maker = cast("type[LockBackend]", import_string(path))
+    except (Exception, SystemExit) as exc:
         said = one_line(f"{type(exc).__name__}: {exc}")
         hint = "Mend the path, which names a class with the methods of LockBackend."
         raise LockUnusable(f"the backend {path!r} cannot be loaded: {said}", hint) from exc
+    missing = [name for name in _METHODS if not callable(getattr(maker, name, None))]
+    if missing:
+        raise LockUnusable(
+            f"the backend {path!r} has no method {missing[0]}()",
+            f"It needs {', '.join(_METHODS)}: see LockBackend.",
+        )
+    return maker

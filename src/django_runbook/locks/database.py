@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -19,8 +20,10 @@ from django_runbook.secret import Secret
 
 from .backend import Holder, LockError, LockUnusable, read_stamp, stamp
 
-_CONNECT = 10
-"""Seconds until a server that does not answer is given up, where the site does not say."""
+T = TypeVar("T")
+
+_PATIENCE = 10.0
+"""Seconds until a server that does not answer is given up. None of our statements waits in it."""
 
 _KEEPALIVE = 60
 """Seconds of silence after which the system asks PostgreSQL's host for a sign of life: routers
@@ -128,7 +131,6 @@ class DatabaseLock:
         self._key = number if self._vendor == "postgresql" else f"django_runbook:{name}"
         self._connection: BaseDatabaseWrapper | None = None
         self._session: int | None = None
-        self._one_at_a_time = threading.RLock()
 
     def acquire(self) -> bool:
         """Try to take the lock.
@@ -155,11 +157,10 @@ class DatabaseLock:
         connection = connections[self._alias].copy()
         given = connection.settings_dict
         given["OPTIONS"].pop("pool", None)
-        given["OPTIONS"].setdefault("connect_timeout", _CONNECT)
         if self._vendor == "postgresql":
             given["OPTIONS"].setdefault("keepalives_idle", _KEEPALIVE)
         given.update(AUTOCOMMIT=True, CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=False)
-        connection.inc_thread_sharing()  # a routine in another thread may look at an outer one's
+        connection.inc_thread_sharing()  # each statement has a thread of its own
         self._connection = connection
         try:
             self._fetch("stay")
@@ -201,7 +202,10 @@ class DatabaseLock:
         session = (self._fetch("holder") or (None,))[0]
         if session is None:
             return None
-        name, user, address = self._fetch("who", id=session) or ("", "", "")
+        try:
+            name, user, address = self._fetch("who", id=session) or ("", "", "")
+        except LockError:  # not everybody may know
+            name, user, address = "", "", ""
         known_as = f"session {session} of the server"
         known_as += f", user {user}" if user else ""
         known_as += f", from {address}" if address else ""
@@ -212,10 +216,17 @@ class DatabaseLock:
         connection = self._connection
         if connection is None or (self._session is not None and connection.connection is None):
             raise LockError("its connection was closed")  # Django would open another one
-        try:
-            with self._one_at_a_time, connection.cursor() as cursor:
+
+        def ask() -> Any:
+            with connection.cursor() as cursor:
                 cursor.execute(self._sql[what], {"key": self._key, **parameters})
                 return cursor.fetchone() if cursor.description else None
+
+        try:
+            return _within(_PATIENCE, ask)
+        except _Silent:
+            self._connection = None  # it is left to the thread that waits for it
+            raise LockError(f"the server has not answered for {_PATIENCE:g} s") from None
         except (Error, ImproperlyConfigured) as exc:
             raise self._failure(exc) from None
 
@@ -226,3 +237,34 @@ class DatabaseLock:
         values = (given.get("PASSWORD"), *(given["OPTIONS"].get(one) for one in _PASSWORDS))
         hidden = Hidden(Secret(str(value)) for value in values if value)
         return LockError(hidden.mask(one_line(exc)) or type(exc).__name__)
+
+
+class _Silent(Exception):
+    """A server does not answer."""
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Call something that may wait for a server that has gone silent, but not for ever.
+
+    No driver has a limit for each answer that also holds for a server that is frozen, and whose
+    system still acknowledges what it is sent. So the call has a thread, which is left behind then.
+
+    :param seconds: how long to wait.
+    :param call: what to call.
+    :raises _Silent: if it has not returned in time.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as exc:  # noqa: BLE001 - raised where it is waited for
+            future.set_exception(exc)
+
+    threading.Thread(target=run, name="django_runbook lock", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            raise  # the call's own
+        raise _Silent from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -68,8 +69,9 @@ class FileLock:
         except Timeout:
             return False
         except OSError as exc:
+            what = exc.filename or self._path
             hint = 'Give as DJANGO_RUNBOOK["LOCK"]["directory"] one that this user may write to.'
-            raise LockError(f"{self._path}: {exc.strerror or exc}", hint) from None
+            raise LockError(f"{what}: {exc.strerror or exc}", hint) from None
         self._lock = lock
         return True
 
@@ -84,7 +86,7 @@ class FileLock:
         if not self._own:
             self._directory.mkdir(parents=True, exist_ok=True)
             writers = self._directory.stat().st_mode & 0o222
-            return writers | writers << 1
+            return 0o600 | writers | writers << 1
         self._directory.mkdir(mode=0o700, exist_ok=True)
         found = self._directory.lstat()
         if not stat.S_ISDIR(found.st_mode):
@@ -108,12 +110,16 @@ class FileLock:
         self._write(f"{stamp(longest=_LONGEST)}\n")
 
     def _write(self, text: str) -> None:
-        """Write into the locked file, unless somebody has put a file of another kind there."""
+        """Write into the locked file, unless somebody has put a file of another kind there.
+
+        It is for people alone: where the disk is full, the lock is held all the same.
+        """
         found = os.fstat(self._descriptor)
-        held = os.pread(self._descriptor, _LONGEST + 1, 0).decode("ascii", "replace")
-        if found.st_nlink == 1 and (not held or read_stamp(held) is not None):
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, text.encode(), 0)
+        with contextlib.suppress(OSError):
+            held = os.pread(self._descriptor, _LONGEST + 1, 0).decode("ascii", "replace")
+            if found.st_nlink == 1 and (not held or read_stamp(held) is not None):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, text.encode(), 0)
 
     def verify(self) -> None:
         """Make sure that the file is still locked, and is the one that others would lock.
@@ -137,10 +143,7 @@ class FileLock:
         :raises LockError: if it was not held any more.
         """
         self.verify()
-        try:
-            self._write("")
-        except OSError as exc:
-            raise LockError(f"{self._path}: {exc.strerror}") from None
+        self._write("")
 
     def close(self) -> None:
         """Unlock the file."""

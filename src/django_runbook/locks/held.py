@@ -51,6 +51,11 @@ class Lock:
         """What takes care of it, as people read it."""
         return f"{self.kind} {self.detail}".strip()
 
+    @property
+    def key(self) -> str:
+        """What tells it from other locks: the same routine's by another backend is another one."""
+        return f"{self.description}:{self.name}"
+
     def call(self, method: Callable[[], T]) -> T:
         """Call a method of the backend; whatever it raises is the backend's.
 
@@ -61,7 +66,7 @@ class Lock:
             return method()
         except LockError:
             raise
-        except Exception as exc:  # a site's own backend may raise anything
+        except (Exception, SystemExit) as exc:  # a site's own backend may raise anything
             said = one_line(f"{type(exc).__name__}: {exc}")
             raise LockError(f"{self.description} raised {said}") from exc
 
@@ -90,17 +95,25 @@ class HeldLocks:
     """
 
     def __init__(self, locks: Sequence[Lock]) -> None:
-        self._outer = _current.get()
-        around = self._outer.names if self._outer is not None else frozenset()
-        self._locks = [lock for lock in locks if lock.name not in around]
-        self.names: frozenset[str] = around.union(lock.name for lock in locks)
-        """The names of all locks that are held, those of the runs around included."""
+        self._process = os.getpid()
+        self.is_over = False
+        """Whether they were given back."""
+        outer: HeldLocks | None = _current.get()
+        while outer is not None and outer.is_over:  # a task or a thread may outlive its run
+            outer = outer._outer  # noqa: SLF001 - another of this class
         self._told = _told()
+        if outer is not None and outer._process != os.getpid():  # noqa: SLF001
+            # A forked child may outlive the run, and has no connections of its own to the servers.
+            self._told, outer = dict(outer.tokens), None
+        self._outer: HeldLocks | None = outer
+        around = outer.keys if outer is not None else frozenset()
+        self._locks = [lock for lock in locks if lock.key not in around]
+        self.keys: frozenset[str] = around.union(lock.key for lock in locks)
+        """Those of all locks that are held, the runs around included."""
         self._ours: list[Lock] = []
         self._theirs: list[Lock] = []
         self._tokens: dict[str, str] = {}
         self._lost: tuple[Lock, LockLost] | None = None
-        self._process = os.getpid()
         self._before: Token[HeldLocks | None] | None = None
         self._environment: str | None = None
 
@@ -125,12 +138,12 @@ class HeldLocks:
                 holder = lock.holder()
                 lock.call(lock.backend.verify)  # so that it was us
             if holder is not None:
-                self._tokens[lock.name] = holder.token
+                self._tokens[lock.key] = holder.token
         self._tell()
         return None
 
     def _is_inherited(self, lock: Lock) -> bool:
-        token = self._told.get(lock.name)
+        token = self._told.get(lock.key)
         if token is None:
             return False
         holder = lock.holder()
@@ -149,10 +162,10 @@ class HeldLocks:
 
         :raises LockLost: if one is not, then and ever after.
         """
-        if os.getpid() != self._process:
-            return  # a child that a command has forked must not use its parent's connections
         if self._lost is not None:
             raise self._lost[1]
+        if self.is_over:
+            raise LockLost("the run around this one has ended, and has given its locks back")
         if self._outer is not None:
             self._outer.verify()
         for lock in (*self._ours, *self._theirs):
@@ -171,6 +184,7 @@ class HeldLocks:
     def release(self) -> LockLost | None:
         """Give all of them back; return what there is to say if one was not held any more."""
         lost = None
+        self.is_over = True
         self._untell()
         for lock in reversed(self._ours):
             if self._lost is not None and lock is self._lost[0]:
@@ -199,7 +213,7 @@ class HeldLocks:
 
     @property
     def tokens(self) -> Mapping[str, str]:
-        """By each lock's name what tells this hold of it from any other one."""
+        """By each lock's key what tells this hold of it from any other one."""
         return self._tokens
 
     def environment(self) -> Mapping[str, str]:
@@ -232,7 +246,7 @@ def _hint(why: LockError) -> str:
 
 
 def _told() -> dict[str, str]:
-    """Return what the run that this process is a step of holds: names and tokens."""
+    """Return what the run that this process is a step of holds: keys and tokens."""
     try:
         said: Any = json.loads(os.environ.get(_VARIABLE, "{}"))
     except ValueError:
@@ -240,7 +254,7 @@ def _told() -> dict[str, str]:
     if not isinstance(said, dict):
         return {}
     return {
-        name: token
-        for name, token in said.items()
+        key: token
+        for key, token in said.items()
         if isinstance(token, str) and token not in _told_here
     }

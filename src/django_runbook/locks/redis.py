@@ -48,7 +48,7 @@ class RedisLock:
         self._key = f"django_runbook:{name}"
         self._hidden = Hidden()
         self._renewed = 0.0
-        self._lost = ""
+        self._lost = self._trouble = ""
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         if self._url is None:
@@ -68,6 +68,8 @@ class RedisLock:
         try:
             address = urlsplit(url)
             hidden = [address.password or ""]
+            if "@" in f"{address.path}{address.query}{address.fragment}":
+                raise ValueError(url)  # noqa: TRY301 - what is special in the password is not quoted
             hidden += [value for name, value in parse_qsl(address.query) if "password" in name]
             client = Redis.from_url(
                 url,
@@ -96,7 +98,7 @@ class RedisLock:
             hint = f"Set {self._unset[0]} where the routine runs."
             raise LockError(f"the environment variable {self._unset[0]!r} is not set", hint)
         began = time.monotonic()
-        self._lost, self._over = "", threading.Event()
+        self._lost, self._trouble, self._over = "", "", threading.Event()
         try:
             taken = self._lock.acquire(blocking=False, token=stamp())
         except RedisError as exc:
@@ -120,7 +122,8 @@ class RedisLock:
             except RedisLockError:
                 self._lost = self._gone
                 return
-            except RedisError:
+            except RedisError as exc:
+                self._trouble = f": {self._failure(exc)}"
                 pause = min(1.0, period / 4)  # verify() knows if the lease is over meanwhile
             else:
                 self._renewed, pause = began, period
@@ -133,7 +136,8 @@ class RedisLock:
         if self._lost:
             raise LockError(self._lost)
         if time.monotonic() - self._renewed >= self._lease:
-            raise LockError(f"its lease of {self._lease:g} s has run out without being renewed")
+            said = f"its lease of {self._lease:g} s has run out without being renewed"
+            raise LockError(f"{said}{self._trouble}")
         try:
             owned = self._lock.owned()
         except RedisError as exc:
@@ -183,7 +187,7 @@ class RedisLock:
         except RedisError as exc:
             raise self._failure(exc) from None
         text = token.decode("ascii", "replace") if isinstance(token, bytes) else str(token or "")
-        return read_stamp(text)
+        return read_stamp(text, self._key)
 
     def _failure(self, exc: Exception) -> LockError:
         """Return what the server or the system has said, without the password."""

@@ -90,8 +90,7 @@ def run_routine(
         "continue_on_error": continue_on_error,
         "lock": lock,
     }
-    if isinstance(wait, bool) or not wait >= 0:
-        raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}.")
+    _refuse_wrong_wait(wait)
     if no_color and force_color:
         raise ValueError("no_color and force_color cannot be used together.")
     planned = partial(_planned, routine, switches, everything=everything, controls=controls)
@@ -104,39 +103,44 @@ def run_routine(
     stdout, stderr = plain(stdout), plain(stderr)
     out, err = Output("stdout", stdout), Output("stderr", stderr)
     report = Report(out, err, verbosity, color)
-    with (
-        StandardStreams(out, err) as standard,
-        report,
-        StopRequest(report.tell, take=take_signals) as stop,
-        Locking(plan, wait, stop, report) as locks,
-    ):
-        if plan.locks:
-            # The site may be another than when this began: the run that was waited for has ended.
-            plan = _unchanged(plan, planned())
-            _refuse_what_cannot_run(plan)
-        session = Session(
-            spared=begun_by_hand(),
-            sender=run_routine if sender is None else sender,
-            report=report,
-            stop=stop,
-            locks=locks.held,
-            standard=standard,
-            out=out,
-            err=err,
-            streams={
-                name: one
-                for name, one in (("stdout", stdout), ("stderr", stderr))
-                if one is not None
-            },
-            color=color,
-            launcher=start,
-            manage_script=manage_script or sys.argv[0],
-            grace=read_policy(getattr(settings, "DJANGO_RUNBOOK", None)).grace_period,
-            hidden=Hidden(
-                secret for _, step in plan.every_step() for secret in step.declaration.secrets
-            ),
-        )
-        result = RoutineRun(plan, session, verbosity=verbosity).run()
+    try:
+        with (
+            StandardStreams(out, err) as standard,
+            report,
+            StopRequest(report.tell, take=take_signals) as stop,
+            Locking(plan, wait, stop, report) as locks,
+        ):
+            if plan.locks:
+                # The site may be another one by now: the run that was waited for has ended.
+                plan = _unchanged(plan, planned())
+                _refuse_what_cannot_run(plan)
+            session = Session(
+                spared=begun_by_hand(),
+                sender=run_routine if sender is None else sender,
+                report=report,
+                stop=stop,
+                locks=locks.held,
+                standard=standard,
+                out=out,
+                err=err,
+                streams={
+                    name: one
+                    for name, one in (("stdout", stdout), ("stderr", stderr))
+                    if one is not None
+                },
+                color=color,
+                launcher=start,
+                manage_script=manage_script or sys.argv[0],
+                grace=read_policy(getattr(settings, "DJANGO_RUNBOOK", None)).grace_period,
+                hidden=Hidden(
+                    secret for _, step in plan.every_step() for secret in step.declaration.secrets
+                ),
+            )
+            result = RoutineRun(plan, session, verbosity=verbosity).run()
+    except RoutineStopped as exc:  # while it waited for a lock
+        if check:
+            raise
+        return exc.result
     if result.error is None:
         result.error = locks.lost
     # Who asked for a stop is told of it, also if there was nothing left to be stopped.
@@ -147,6 +151,12 @@ def run_routine(
     if check and result.status == "failed":
         raise StepFailed(failure_text(result), result) from _cause(result)
     return result
+
+
+def _refuse_wrong_wait(wait: Any) -> None:
+    number = isinstance(wait, int | float) and not isinstance(wait, bool)
+    if not number or not wait >= 0:
+        raise ValueError(f"wait must be a number of seconds, 0 or more, not {wait!r}.")
 
 
 def _planned(

@@ -15,7 +15,6 @@ from django_runbook.locks import (
     lock_policy,
 )
 from django_runbook.model import LockUse, Plan
-from django_runbook.policy import LockPolicy
 from django_runbook.results import RunResult, StepResult
 
 from .report import Report
@@ -67,35 +66,56 @@ class Locking:
 def _wait_for(held: HeldLocks, plan: Plan, wait: float, stop: StopRequest, report: Report) -> None:
     began = time.monotonic()
     told = False
-    while (busy := held.acquire()) is not None:
+    while (busy := _one_that_is_held(held, plan, stop)) is not None:
         left = wait - (time.monotonic() - began)
         if left <= 0:
             text = f"Routine {plan.routine!r} was not run: another run holds its lock."
             hint = "It was waited for." if wait else "Give --wait SECONDS to wait for it."
             raise LockBusy("\n".join([text, *_who(busy), f"  {hint}"]), busy.routine)
         if not told:
-            at_most = "" if wait == math.inf else f" for at most {duration(wait)}"
+            at_most = "" if wait == math.inf else f" for at most {_seconds(wait)}"
             text = f"Routine {plan.routine!r} waits{at_most}: another run holds its lock."
             report.note("\n".join([text, *_who(busy)]))
             told = True
         if stop.signal is None:
             time.sleep(min(_INTERVAL, left))
         if stop.signal is not None:
-            result = RunResult(plan, [StepResult(step) for step in plan.steps])
-            result.stopped_by = stop.signal
-            text = (
-                f"Routine {plan.routine!r} was stopped by {signal_name(stop.signal)} while it "
-                "waited for its lock. Nothing was run."
-            )
-            raise RoutineStopped("\n".join([text, *_who(busy)]), result, stop.signal)
+            raise _stopped(plan, stop.signal, _who(busy))
+
+
+def _one_that_is_held(held: HeldLocks, plan: Plan, stop: StopRequest) -> Lock | None:
+    try:
+        return held.acquire()
+    except LockFailed:
+        if stop.signal is None:
+            raise
+        raise _stopped(plan, stop.signal, []) from None  # it came while a server did not answer
+
+
+def _stopped(plan: Plan, number: int, lines: list[str]) -> RoutineStopped:
+    result = RunResult(plan, [StepResult(step) for step in plan.steps])
+    result.stopped_by = number
+    text = (
+        f"Routine {plan.routine!r} was stopped by {signal_name(number)} while it waited for its "
+        "lock. Nothing was run."
+    )
+    return RoutineStopped("\n".join([text, *lines]), result, number)
+
+
+def _seconds(wait: float) -> str:
+    return f"{wait:g} s" if wait < 60 else duration(wait)
 
 
 def _usable(use: LockUse) -> Lock:
     """Return a lock of a plan, which may have been made when the settings said something else."""
+    whose = f"The lock of routine {use.routine!r} cannot be taken"
+    policy = lock_policy()
+    if policy is None:
+        raise LockFailed(f"{whose}: DJANGO_RUNBOOK is malformed, see manage.py check --deploy.")
     try:
-        return lock_of(use.routine, use.wanted, lock_policy() or LockPolicy())
+        return lock_of(use.routine, use.wanted, policy)
     except LockUnusable as exc:
-        raise LockFailed(f"The lock of routine {use.routine!r} cannot be taken: {exc}.") from exc
+        raise LockFailed(f"{whose}: {exc}.\n    HINT: {exc.hint}") from exc
 
 
 def _who(busy: Lock) -> list[str]:
