@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from django_runbook.canonical import one_line
 
-_STAMP = re.compile(r"(\d+)@(\S*) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (\w+)")
+_STAMP = re.compile(r"(\d{1,10})@(\S*) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (\w{1,64})", re.ASCII)
 
 
 class LockError(Exception):
@@ -60,11 +60,12 @@ class Holder:
     """What a server calls the holder, where that is all there is, or more than the rest says."""
 
     def __str__(self) -> str:
-        who = "" if self.process is None else f"process {self.process}"
-        who += f" on {self.host}" if who and self.host else ""
-        more = f" ({self.known_as})" if who and self.known_as else self.known_as
+        who, more = self.known_as or "another run", ""
+        if self.process is not None:
+            who, more = f"process {self.process}", f" ({self.known_as})" if self.known_as else ""
+        where = f" on {self.host}" if self.host else ""
         since = "" if self.since is None else f", since {self.since:%Y-%m-%d %H:%M:%S %Z}"
-        return one_line(f"{who}{more}{since}") or "another run"
+        return one_line(f"{who}{where}{more}{since}")
 
 
 class LockBackend(Protocol):
@@ -138,5 +139,8 @@ def read_stamp(text: str, known_as: str = "") -> Holder | None:
     if found is None:
         return None
     process, host, since, token = found.groups()
-    when = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    try:
+        when = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:  # there is no such day
+        return None
     return Holder(token, int(process), host, when, known_as)

@@ -17,6 +17,9 @@ from .backend import Holder, LockError, LockUnusable, host_name, read_stamp, sta
 _LONGEST = 400
 """Bytes of a stamp. A file that is longer is none of ours."""
 
+_abandoned: list[HardLock] = []
+"""Locks whose descriptor somebody has closed: to give one up would close what has its number now."""
+
 
 class FileLock:
     """An ``flock()`` on a file.
@@ -83,11 +86,13 @@ class FileLock:
         A directory of our own that somebody else can change is refused: who takes the file away
         while it is locked lets a second run in.
         """
+        try:
+            self._directory.mkdir(mode=0o700 if self._own else 0o777, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise self._refused(f"{self._directory} is no directory") from None
         if not self._own:
-            self._directory.mkdir(parents=True, exist_ok=True)
             writers = self._directory.stat().st_mode & 0o222
             return 0o600 | writers | writers << 1
-        self._directory.mkdir(mode=0o700, exist_ok=True)
         found = self._directory.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise self._refused(f"{self._directory} is no directory")
@@ -105,6 +110,8 @@ class FileLock:
     def _sign(self, descriptor: int) -> None:
         """Write into the locked file who holds it."""
         found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise self._refused(f"{self._path} is no file")
         self._descriptor = descriptor
         self._identity = (found.st_dev, found.st_ino)
         self._write(f"{stamp(longest=_LONGEST)}\n")
@@ -150,6 +157,8 @@ class FileLock:
         lock, self._lock = self._lock, None
         if lock is not None and self._is_open():
             lock.release()
+        elif lock is not None:
+            _abandoned.append(lock)
 
     def _is_open(self) -> bool:
         """Tell whether the descriptor is there, and has not become another file's."""
@@ -181,7 +190,7 @@ def _is_there(holder: Holder) -> bool:
         return True  # on a file system that machines share, nobody here can tell
     try:
         os.kill(holder.process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
