@@ -186,6 +186,7 @@ class DatabaseLock:
         """
         if not self._fetch("give back")[0]:
             raise LockError("the server says that it was not held any more")
+        self._session = None
 
     def close(self) -> None:
         """Close the connection, with which the lock goes."""

@@ -18,7 +18,7 @@ _LONGEST = 400
 """Bytes of a stamp. A file that is longer is none of ours."""
 
 _abandoned: list[HardLock] = []
-"""Locks whose descriptor somebody has closed: to give one up would close what has its number now."""
+"""Those whose descriptor somebody has closed: to give one up would close what has its number."""
 
 
 class FileLock:
@@ -151,6 +151,9 @@ class FileLock:
         """
         self.verify()
         self._write("")
+        assert self._lock is not None
+        self._lock.release()
+        self._lock = None
 
     def close(self) -> None:
         """Unlock the file."""

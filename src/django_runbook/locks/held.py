@@ -113,25 +113,41 @@ class HeldLocks:
         self._ours: list[Lock] = []
         self._theirs: list[Lock] = []
         self._tokens: dict[str, str] = {}
+        self._busy: Lock | None = None
         self._lost: tuple[Lock, LockLost] | None = None
         self._before: Token[HeldLocks | None] | None = None
         self._environment: str | None = None
 
     def acquire(self) -> Lock | None:
-        """Take them, or go on where one was busy; return the one that another run holds, if any.
+        """Take them all, or none; return the one that another run holds, if any.
 
-        Those before it stay taken. The caller releases them all if it gives up.
+        Who waits holds nothing: the run that is waited for may itself need one of them, for a
+        routine that a command of it runs. Tried again, it begins with the one that was busy, so
+        that the others are not taken and given back all the time.
 
         :raises LockFailed: if it cannot be known whether one is free.
         """
-        for lock in self._locks[len(self._ours) + len(self._theirs) :]:
+        for lock in sorted(self._locks, key=lambda one: one is not self._busy):
             with _failing(lock):
                 if lock.call(lock.backend.acquire):
                     self._ours.append(lock)
                 elif self._is_inherited(lock):
                     self._theirs.append(lock)
                 else:
-                    return lock
+                    self._busy = lock
+                    break
+        else:
+            self._tell()
+            return None
+        self._theirs.clear()
+        while self._ours:
+            lock = self._ours.pop()
+            with _failing(lock):
+                lock.call(lock.backend.release)
+        return self._busy
+
+    def _tell(self) -> None:
+        """Tell the runs in this run's steps which locks are held."""
         self._tokens.update(self._told if self._outer is None else self._outer.tokens)
         for lock in self._ours:
             with _failing(lock):
@@ -139,8 +155,11 @@ class HeldLocks:
                 lock.call(lock.backend.verify)  # so that it was us
             if holder is not None:
                 self._tokens[lock.key] = holder.token
-        self._tell()
-        return None
+        self._before = _current.set(self)
+        if threading.current_thread() is threading.main_thread():
+            self._environment = os.environ.get(_VARIABLE)
+            _told_here.update(self._tokens.values())
+            os.environ.update(self.environment())
 
     def _is_inherited(self, lock: Lock) -> bool:
         token = self._told.get(lock.key)
@@ -148,14 +167,6 @@ class HeldLocks:
             return False
         holder = lock.holder()
         return holder is not None and holder.token == token
-
-    def _tell(self) -> None:
-        """Tell the runs in this run's steps which locks are held."""
-        self._before = _current.set(self)
-        if threading.current_thread() is threading.main_thread():
-            self._environment = os.environ.get(_VARIABLE)
-            _told_here.update(self._tokens.values())
-            os.environ.update(self.environment())
 
     def verify(self) -> None:
         """Make sure that all of them are still held.
