@@ -155,10 +155,10 @@ class HeldLocks:
                 lock.call(lock.backend.verify)  # so that it was us
             if holder is not None:
                 self._tokens[lock.key] = holder.token
+                _told_here.add(holder.token)
         self._before = _current.set(self)
         if threading.current_thread() is threading.main_thread():
             self._environment = os.environ.get(_VARIABLE)
-            _told_here.update(self._tokens.values())
             os.environ.update(self.environment())
 
     def _is_inherited(self, lock: Lock) -> bool:
