@@ -44,7 +44,7 @@ def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lo
         made = maker(lock_name(policy.project or _project(), routine), policy.options)
     except LockUnusable:
         raise
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         said = one_line(f"{type(exc).__name__}: {exc}")
         hint = "It must take the lock's name and a dictionary of options."
         raise LockUnusable(f"the backend {backend!r} raised {said}", hint) from exc
