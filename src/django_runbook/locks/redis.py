@@ -170,6 +170,7 @@ class RedisLock:
         self._stop_renewing()
         if not self._unset:
             self._redis.close()
+            self._redis.connection_pool.disconnect()  # which redis-py 5.0.0 left to the collector
 
     def _stop_renewing(self) -> None:
         thread, self._thread = self._thread, None
