@@ -29,6 +29,8 @@ from django_runbook.secret import Secret
 
 from .projects import Project
 
+pytestmark = pytest.mark.ours
+
 many = settings(deadline=None, max_examples=200)
 
 CHECK = ("check", "--deploy", "--tag", "django_runbook")
