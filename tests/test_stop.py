@@ -356,6 +356,33 @@ def test_a_third_signal_leaves_nobody_behind(live: Live) -> None:
     assert live.said.ended()
 
 
+THREE_AT_ONCE = """
+    import os
+    import signal
+    import subprocess
+
+    from django_runbook.runner.stop import StopRequest
+
+    with StopRequest(lambda text: print(text, flush=True)) as stop:
+        with stop.starting():
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGTERM)
+            words = ["sh", "-c", "exec 3> said; sleep 600"]
+            child = subprocess.Popen(words, start_new_session=True)
+            stop.group = child.pid
+        print("it goes on")
+"""
+
+
+def test_a_third_signal_waits_until_the_process_is_known(live: Live) -> None:
+    """However fast three of them come: what is just being started is not left behind."""
+    done = live.project.python(THREE_AT_ONCE)
+
+    assert done.status == -signal.SIGTERM
+    assert done.out == FIRST.format("SIGTERM") + SECOND.format("SIGTERM")
+    assert live.said.ended()
+
+
 # Commands that take the signals themselves
 
 TAKING = """

@@ -40,8 +40,9 @@ def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lo
     if backend == "auto":
         backend = _automatic(policy.options)
     maker = _maker(backend)
+    name = lock_name(policy.project or _project(), routine)
     try:
-        made = maker(lock_name(policy.project or _project(), routine), policy.options)
+        made = maker(name, policy.options)
     except LockUnusable:
         raise
     except (Exception, SystemExit) as exc:
@@ -49,7 +50,7 @@ def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lo
         hint = "It must take the lock's name and a dictionary of options."
         raise LockUnusable(f"the backend {backend!r} raised {said}", hint) from exc
     detail = str(getattr(made, "detail", "")) if backend in BACKENDS else ""
-    return Lock(routine, lock_name(policy.project or _project(), routine), backend, detail, made)
+    return Lock(routine, name, backend, detail, made)
 
 
 def lock_name(project: str, routine: str) -> str:

@@ -33,8 +33,6 @@ class FileLock:
     :param options: ``directory`` is where the file lies.
     """
 
-    description = "file"
-
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         given = options.get("directory")
         self._own = given is None

@@ -40,8 +40,6 @@ class RedisLock:
     :param options: ``url`` is the server's address, ``lease`` the seconds of the lease.
     """
 
-    description = "redis"
-
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._url = options.get("url")
         self._lease = float(options.get("lease", LEASE))
