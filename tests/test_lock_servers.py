@@ -907,7 +907,7 @@ def test_a_database_whose_driver_is_missing(project: Project) -> None:
 
     assert refusing(project) == refused(
         "the database 'default' cannot be used: Error loading MySQLdb module. Did you install "
-        "mysqlclient?",
+        "mysqlclient",
         "Mend DATABASES, or install the driver.",
     )
 

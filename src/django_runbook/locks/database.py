@@ -101,7 +101,7 @@ def _vendor(alias: str) -> str:
         hint = closest(alias, connections) or f"DATABASES has {', '.join(connections)}."
         raise LockUnusable(f"the site has no database {alias!r}", hint) from None
     except ImproperlyConfigured as exc:
-        message = f"the database {alias!r} cannot be used: {one_line(exc)}"
+        message = f"the database {alias!r} cannot be used: {one_line(exc).rstrip('.?')}"
         raise LockUnusable(message, "Mend DATABASES, or install the driver.") from None
 
 
