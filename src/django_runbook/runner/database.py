@@ -64,7 +64,8 @@ class Transactions:
                     # Called first of all that is to be done after the commit.
                     transaction.on_commit(partial(self._has_committed, alias), using=alias)
                 can_undo_all = connection.features.can_rollback_ddl
-                mark = None if can_undo_all else transaction.savepoint(using=alias)
+                # Not transaction.savepoint(), which Django 6.1 has deprecated.
+                mark = None if can_undo_all else connection.savepoint()
                 try:
                     yield
                 except BaseException as exc:
