@@ -194,5 +194,5 @@ def _is_there(holder: Holder) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
+        pass  # it is another user's
     return True

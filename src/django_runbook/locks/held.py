@@ -112,7 +112,8 @@ class HeldLocks:
         """Those of all locks that are held, the runs around included."""
         self._ours: list[Lock] = []
         self._theirs: list[Lock] = []
-        self._tokens: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
+        """By each lock's key what tells this hold of it from any other one."""
         self._busy: Lock | None = None
         self._lost: tuple[Lock, LockLost] | None = None
         self._before: Token[HeldLocks | None] | None = None
@@ -148,13 +149,13 @@ class HeldLocks:
 
     def _tell(self) -> None:
         """Tell the runs in this run's steps which locks are held."""
-        self._tokens.update(self._told if self._outer is None else self._outer.tokens)
+        self.tokens.update(self._told if self._outer is None else self._outer.tokens)
         for lock in self._ours:
             with _failing(lock):
                 holder = lock.holder()
                 lock.call(lock.backend.verify)  # so that it was us
             if holder is not None:
-                self._tokens[lock.key] = holder.token
+                self.tokens[lock.key] = holder.token
                 _told_here.add(holder.token)
         self._before = _current.set(self)
         if threading.current_thread() is threading.main_thread():
@@ -222,14 +223,9 @@ class HeldLocks:
             if self._environment is not None:
                 os.environ[_VARIABLE] = self._environment
 
-    @property
-    def tokens(self) -> Mapping[str, str]:
-        """By each lock's key what tells this hold of it from any other one."""
-        return self._tokens
-
     def environment(self) -> Mapping[str, str]:
         """Return what tells a step's process which locks this run holds."""
-        return {_VARIABLE: json.dumps(self._tokens, sort_keys=True)} if self._tokens else {}
+        return {_VARIABLE: json.dumps(self.tokens, sort_keys=True)} if self.tokens else {}
 
 
 @contextlib.contextmanager
