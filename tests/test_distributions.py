@@ -48,6 +48,7 @@ def test_a_distribution_that_is_no_app(project: Project) -> None:
     assert document["steps"][1]["origin"] == {
         "kind": "distribution",
         "source": "acme-cdn",
+        "distribution": "acme-cdn",
         "version": "2.3.1",
         "file": "acme_cdn/hooks.py",
         "line": 5,
@@ -117,7 +118,13 @@ def test_two_entry_points_of_one_distribution(project: Project) -> None:
         ("acme-suite", "1.0", "acme_suite/cdn.py", 5),
     ]
     assert [one for one in document["sources"] if one["source"] == "acme-suite"] == [
-        {"kind": "distribution", "source": "acme-suite", "version": "1.0", "steps": 2}
+        {
+            "kind": "distribution",
+            "source": "acme-suite",
+            "distribution": "acme-suite",
+            "version": "1.0",
+            "steps": 2,
+        }
     ]
 
 

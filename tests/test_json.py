@@ -17,7 +17,8 @@ FLAG = bool
 LINE = int | None
 NAMES = [str]
 
-ORIGIN = {"kind": TEXT, "source": TEXT, "version": TEXT | None, "file": TEXT | None, "line": LINE}
+RELEASE = {"distribution": TEXT | None, "version": TEXT | None}
+ORIGIN = {"kind": TEXT, "source": TEXT, **RELEASE, "file": TEXT | None, "line": LINE}
 
 STEP = {
     "position": int | None,
@@ -51,11 +52,13 @@ PLAN = {
     "fingerprint": TEXT,
     "controls": {"atomic": FLAG, "subprocess": FLAG, "continue_on_error": FLAG, "lock": FLAG},
     "hooks": dict,
+    "origins": dict,
     "locks": [{"routine": TEXT, "backend": TEXT, "detail": TEXT}],
+    "roots": NAMES,
     "switches": {"active": NAMES, "available": dict},
     "steps": [STEP],
     "problems": [PROBLEM],
-    "sources": [{"kind": TEXT, "source": TEXT, "version": TEXT | None, "steps": WHOLE}],
+    "sources": [{"kind": TEXT, "source": TEXT, **RELEASE, "steps": WHOLE}],
 }
 """The contract: every key, in order, and the type of its value; a list has one form inside."""
 
@@ -140,6 +143,7 @@ def test_each_kind_of_step_in_the_document(everything: Project) -> None:
         return {
             "kind": "settings",
             "source": "settings",
+            "distribution": None,
             "version": None,
             "file": "config/settings.py",
             "line": line_of(settings, text),
@@ -181,6 +185,7 @@ def test_each_kind_of_step_in_the_document(everything: Project) -> None:
     assert changed["origin"] == {
         "kind": "distribution",
         "source": "acme-probe",
+        "distribution": "acme-probe",
         "version": "2.5",
         "file": "acme_probe/hooks.py",
         "line": 5,
@@ -196,6 +201,7 @@ def test_each_kind_of_step_in_the_document(everything: Project) -> None:
     assert gone["origin"] == {
         "kind": "app",
         "source": "shop",
+        "distribution": None,
         "version": None,
         "file": "shop/routines.py",
         "line": 5,
@@ -237,8 +243,9 @@ def test_the_document_of_all_routines(everything: Project) -> None:
     (step,) = clean["steps"]
     nested = step.pop("plan")
     assert departures(clean, PLAN) == []
-    # The locks of the whole run are in its own document.
-    assert departures(nested, {key: form for key, form in PLAN.items() if key != "locks"}) == []
+    # The locks of the whole run, and where the project lies, are in the outer document.
+    inner = {key: form for key, form in PLAN.items() if key not in ("locks", "roots")}
+    assert departures(nested, inner) == []
     assert nested["steps"] == deploy["steps"]
     assert nested["fingerprint"] == deploy["fingerprint"]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .difference import Difference
     from .model import Problem
     from .results import RunResult  # settings files import this module, and pay for what it loads
 
@@ -50,6 +51,26 @@ class PlanError(RunbookError):
     def __str__(self) -> str:
         lines = (line for problem in self.problems for line in problem.lines)
         return "\n".join([super().__str__(), *lines])
+
+
+class BadPin(RunbookError):
+    """The file that is to hold the expected plan does not, or holds that of something else."""
+
+    exit_status = 2
+
+
+class UnexpectedPlan(RunbookError):
+    """What would run is not what the pin says. Nothing was run; the text tells the difference.
+
+    :param message: what was refused.
+    :param difference: what differs.
+    """
+
+    exit_status = 3
+
+    def __init__(self, message: str, difference: Difference) -> None:
+        super().__init__(message)
+        self.difference = difference
 
 
 class BadManageScript(RunbookError):

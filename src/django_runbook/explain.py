@@ -1,201 +1,23 @@
-"""Explaining: a plan becomes a table or a JSON document. Pure: no Django.
-
-The document's form is a contract: ``docs/json.md`` describes it, and ``format_version`` changes
-when it does.
-"""
+"""Explaining: a plan becomes a table, or plain text. Pure: no Django."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from .canonical import jsonable, one_line
 from .commands import to_option
-from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Searched, Step
+from .difference import Difference
+from .document import controls_of, fingerprint, hooks_of
+from .model import Origin, Plan, Step
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-FORMAT_VERSION = "1.0"
-"""The version of the JSON document: the major number changes when a reader could break."""
-
 _STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
 # What may be long stands last, so that it does not push the rest of its row out of sight.
 _COLUMNS = ("#", "priority", "step", "source", "switches", "why", "command")
-
-
-def to_json(plan: Plan) -> str:
-    """Return the JSON document of one plan: the same bytes for the same plan, always.
-
-    :param plan: the plan.
-    """
-    return _dumped({"format_version": FORMAT_VERSION, **_document(plan)})
-
-
-def all_to_json(plans: Iterable[Plan], problems: Iterable[Problem]) -> str:
-    """Return the JSON document of all routines.
-
-    :param plans: the plan of each.
-    :param problems: what is wrong with the declarations, those that belong to no routine included.
-    """
-    return _dumped(
-        {
-            "format_version": FORMAT_VERSION,
-            "routines": [_document(plan) for plan in plans],
-            "problems": [_problem(problem) for problem in problems],
-        }
-    )
-
-
-def fingerprint(plan: Plan) -> str:
-    """Return what identifies what would run: two plans that run the same have the same.
-
-    It covers the routine's controls and hooks and, in order, each step's id, kind, argv, options,
-    switches, environment, time limit and hooks, nested routines included. It does not cover lines
-    of files, versions, help texts, what a secret holds, or steps that do not run.
-
-    :param plan: the plan.
-    :return: ``sha256:`` and 64 hexadecimal digits.
-    """
-    canonical = json.dumps(_what_runs(plan), sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
-
-
-def _what_runs(plan: Plan) -> dict[str, Any]:
-    return {
-        "routine": plan.routine,
-        "controls": _controls(plan),
-        "hooks": _hooks(plan),
-        "steps": [
-            {
-                "id": step.id,
-                "kind": step.declaration.kind,
-                "argv": jsonable(step.declaration.argv),
-                "options": jsonable(step.declaration.options),
-                "switches": list(step.declaration.switches),
-                "time_limit": step.declaration.time_limit,
-                "pre_hook": jsonable(step.declaration.pre_hook),
-                "post_hook": jsonable(step.declaration.post_hook),
-                "nested": None if step.nested is None else _what_runs(step.nested),
-                # What is not stated changes nothing, so that pins outlive a field that is new.
-                **({"env": jsonable(step.declaration.env)} if step.declaration.env else {}),
-            }
-            for step in plan.steps
-        ],
-    }
-
-
-def _dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2)  # ASCII, which every locale can print
-
-
-def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
-    return {
-        "routine": plan.routine,
-        "help_text": str(plan.help_text),
-        "fingerprint": fingerprint(plan),
-        "controls": _controls(plan),
-        "hooks": _hooks(plan),
-        **({} if nested else {"locks": _locks(plan)}),
-        "switches": {
-            "active": list(plan.active),
-            "available": {name: str(text) for name, text in plan.available.items()},
-        },
-        "steps": [_step(step) for step in (*plan.steps, *plan.left_out)],
-        "problems": [_problem(problem) for problem in plan.problems],
-        "sources": _sources(plan.sources),
-    }
-
-
-def _locks(plan: Plan) -> list[dict[str, str]]:
-    """Return the locks of the whole run: a nested routine's are taken with the others."""
-    return [
-        {"routine": one.routine, "backend": one.backend, "detail": one.detail} for one in plan.locks
-    ]
-
-
-def _hooks(plan: Plan) -> dict[str, Any]:
-    return {
-        name: jsonable(plan.attributes[name].value) for name in HOOKS if name in plan.attributes
-    }
-
-
-def _controls(plan: Plan) -> dict[str, Any]:
-    return {name: jsonable(plan.control(name)) for name in CONTROLS}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    declared = step.declaration
-    document = {
-        "position": step.position,
-        "id": step.id,
-        "kind": declared.kind,
-        "argv": jsonable(declared.argv),
-        "options": jsonable(declared.options),
-        "env": jsonable(declared.env),
-        "time_limit": declared.time_limit,
-        "pre_hook": jsonable(declared.pre_hook),
-        "post_hook": jsonable(declared.post_hook),
-        "subprocess": step.apart,
-        "outside_transaction": step.outside_transaction,
-        "priority": declared.priority,
-        "effective_priority": step.effective_priority,
-        "switches": list(declared.switches),
-        "run_before": list(declared.refs("run_before")),
-        "run_after": list(declared.refs("run_after")),
-        "help_text": str(declared.help_text),
-        "status": step.status,
-        "reason": {"code": step.reason.code, "detail": step.reason.detail},
-        "origin": _origin(step.origin),
-        "overridden_by": [
-            {
-                "attribute": change.attribute,
-                "old": jsonable(change.old),
-                "new": jsonable(change.new),
-                "origin": _origin(change.origin),
-            }
-            for change in step.overridden_by
-        ],
-    }
-    if step.nested is not None:
-        document["plan"] = _document(step.nested, nested=True)
-    return document
-
-
-def _origin(origin: Origin) -> dict[str, Any]:
-    return {
-        "kind": origin.source.kind,
-        "source": origin.source.name,
-        "version": origin.source.version,
-        "file": origin.file,
-        "line": origin.line,
-    }
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "id": problem.id,
-        "level": problem.level,
-        "message": problem.message,
-        "hint": problem.hint,
-        "origin": _origin(problem.origin),
-    }
-
-
-def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
-    """Return each source once: a distribution's entry points count together."""
-    documents: dict[tuple[str, str], dict[str, Any]] = {}
-    for searched, steps in sources:
-        source = searched.source
-        document = documents.setdefault(
-            (source.kind, source.name),
-            {"kind": source.kind, "source": source.name, "version": source.version, "steps": 0},
-        )
-        document["steps"] += steps
-    return list(documents.values())
 
 
 def shown_command(step: Step) -> str:
@@ -265,8 +87,11 @@ def _shown_control(name: str, value: Any) -> str:
 
 
 def _shown_origin(origin: Origin) -> str:
-    version = f" {origin.source.version}" if origin.source.version else ""
-    return f"{origin.source.name}{version} {origin.place}".strip()
+    """Return whose it is, with the distribution behind it, and where."""
+    release, name = origin.release, origin.source.name
+    if release is not None:
+        name = str(release) if release.name == name else f"{name} ({release})"
+    return f"{name} {origin.place}".strip()
 
 
 def _rows(steps: Sequence[Step], prefix: str = "", indent: str = "") -> Iterator[tuple[str, ...]]:
@@ -299,13 +124,13 @@ def _heading(plan: Plan) -> list[str]:
             state = "on" if name in plan.active else "off"
             switches.append(f"{to_option(name)} ({state})" + (f" {one_line(text)}" if text else ""))
         lines += ["Switches:", *(f"  {switch}" for switch in switches)]
-    controls = [_shown_control(name, value) for name, value in _controls(plan).items() if value]
+    controls = [_shown_control(name, value) for name, value in controls_of(plan).items() if value]
     if controls:
         lines.append(f"Controls: {', '.join(controls)}.")
     locks = [f"{one.routine} by {one.description}" for one in plan.locks]
     if locks:
         lines.append(f"Locks: {', '.join(locks)}.")
-    hooks = [f"{name} {one_line(hook)}" for name, hook in _hooks(plan).items()]
+    hooks = [f"{name} {one_line(hook)}" for name, hook in hooks_of(plan).items()]
     if hooks:
         lines.append(f"Hooks: {', '.join(hooks)}.")
     return lines
@@ -332,24 +157,29 @@ def to_text(plan: Plan) -> str:
     """
     running = list(_rows(plan.steps))
     left_out = list(_left_out_rows(plan))
-    rows = [tuple(name.upper() for name in _COLUMNS), *running, *left_out]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    titles = tuple(name.upper() for name in _COLUMNS)
+    title, *rows = aligned([titles, *running, *left_out])
     lines = _heading(plan)
     lines.append("")
-    if running:
-        lines += [_aligned(row, widths) for row in (rows[0], *running)]
-    else:
-        lines.append("No step runs.")
+    lines += [title, *rows[: len(running)]] if running else ["No step runs."]
     if left_out:
-        lines += ["", "Left out:", *(_aligned(row, widths) for row in left_out)]
+        lines += ["", "Left out:", *rows[len(running) :]]
     if plan.problems:
         lines += ["", "Problems:"]
         lines += [line for problem in plan.problems for line in problem.lines]
     return "\n".join([*lines, "", *_footing(plan)])
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines whose cells stand below each other.
+
+    :param rows: rows of as many cells each.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def print_table(plan: Plan, file: IO[str], *, color: bool = True) -> None:
@@ -379,6 +209,26 @@ def print_table(plan: Plan, file: IO[str], *, color: bool = True) -> None:
         console.print(text)
     for line in _footing(plan):
         console.print(Text(line, style="dim"))
+
+
+def print_difference(
+    heading: str, difference: Difference, file: IO[str], *, color: bool = True
+) -> None:
+    """Print to a terminal what differs between two plans.
+
+    :param heading: what to say of it first.
+    :param difference: what differs.
+    :param file: the terminal.
+    :param color: use colours.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file, force_terminal=color, no_color=not color, highlight=False)
+    console.print(Text(heading, style="bold"))
+    styles = {"+": "green", "-": "red", ">": "cyan", "~": "yellow"}
+    for line in difference.lines():
+        console.print(Text(line, style=styles.get(line[0], "")))
 
 
 def _table(rows: Iterable[tuple[str, ...]], style: str = "") -> Table:

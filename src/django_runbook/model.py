@@ -71,6 +71,19 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A distribution at one version: what an upgrade replaces by another."""
+
+    name: str
+    """The distribution's normalised name."""
+
+    version: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}" if self.version else self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Who contributed: the project's settings, an installed app, a distribution."""
 
@@ -84,8 +97,8 @@ class Source:
     entry_point: str = ""
     """The name of a distribution's entry point; empty for the other kinds."""
 
-    version: str | None = None
-    """A distribution's version, where it is known."""
+    release: Release | None = None
+    """The distribution that it is, or that an app came with, as far as that can be told."""
 
     @property
     def key(self) -> tuple[int, int, str, str]:
@@ -108,6 +121,13 @@ class Origin:
     source: Source
     file: str | None = None
     line: int | None = None
+    component_of: Release | None = None
+    """The distribution that ships the file, if it is a component of the settings."""
+
+    @property
+    def release(self) -> Release | None:
+        """The distribution behind it, as far as that can be told."""
+        return self.component_of or self.source.release
 
     def __str__(self) -> str:
         if self.file is None:
@@ -239,16 +259,44 @@ class Fragment:
     """Orders the fragments of one source, where it has more than one for a routine."""
 
 
+Hearing: TypeAlias = Literal["heard", "same", "blocked", "not_allowed", "broken"]
+"""What became of a source that was searched."""
+
+_NOTES: Mapping[Hearing, str] = MappingProxyType(
+    {
+        "heard": "",
+        "same": "counted as {}",
+        "blocked": "blocked",
+        "not_allowed": "not among the allowed",
+        "broken": "broken",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
     """A source that was looked at, whether or not it gave anything."""
 
     source: Source
-    note: str = ""
-    """What there is to say of it: that it is blocked, broken, or known under another name."""
+    hearing: Hearing = "heard"
+    where: str = ""
+    """What of it was looked at: a module, or the value of an entry point."""
 
-    heard: bool = True
-    """Whether what it declares is in the plan; not so if it is blocked or broken."""
+    same_as: str = ""
+    """The name under which the same plugin is known already, if it is."""
+
+    problem: Problem | None = None
+    """Why it could not be heard, if it is broken."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether what it declares is in the plan; not so if it is blocked or broken."""
+        return self.hearing in ("heard", "same")
+
+    @property
+    def note(self) -> str:
+        """What there is to say of it: that it is blocked, broken, or known under another name."""
+        return _NOTES[self.hearing].format(self.same_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +441,9 @@ class Plan:
 
     locks: tuple[LockUse, ...] = ()
     """The locks that a run takes, sorted by routine."""
+
+    roots: tuple[str, ...] = ()
+    """The directory of the project, as its path may be spelt: what differs from host to host."""
 
     @property
     def help_text(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -25,6 +25,13 @@ CONTROL_OPTIONS = MappingProxyType(
     }
 )
 """The command line options that state an execution control: the one for true, that for false."""
+
+
+_OF_THE_OUTERMOST = {
+    "wait": "its locks, and those of the routines in it, are taken before its first step.",
+    "expect": "its plan, with those of the routines in it, is compared before its first step.",
+}
+"""Options of the command that a nested routine cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +114,7 @@ def invocation_of(declaration: Declaration) -> Invocation:
     everything = bool(options.pop("all", named.all))
     if named.routine is None:
         raise NestingError("It names no routine.")
-    if "wait" in options or any(word.partition("=")[0] == "--wait" for word in rest):
-        raise NestingError(
-            "--wait belongs to the routine that is started: its locks, and those of the routines "
-            "in it, are taken before its first step."
-        )
+    _refuse_those_of_the_outermost(options, rest)
     for word in rest:
         if not word.startswith("--"):
             raise NestingError(f"{word!r} has no meaning in a nested routine.")
@@ -128,6 +131,12 @@ def invocation_of(declaration: Declaration) -> Invocation:
         verbosity,
         MappingProxyType(controls),
     )
+
+
+def _refuse_those_of_the_outermost(options: Mapping[str, Any], words: Sequence[str]) -> None:
+    for option, why in _OF_THE_OUTERMOST.items():
+        if option in options or any(word.partition("=")[0] == f"--{option}" for word in words):
+            raise NestingError(f"--{option} belongs to the routine that is started: {why}")
 
 
 def _controls(named: argparse.Namespace, options: dict[str, Any]) -> dict[str, bool]:

@@ -10,7 +10,7 @@ to each other. A topological sort with a heap on ``(key, base key)`` then gives 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -94,38 +94,52 @@ def _decided(step: Step, active: frozenset[str]) -> Step:
     return step
 
 
-def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
-    """Return what the constraints ask for, and those that ask for nothing there is."""
+def targets(steps: Sequence[Step]) -> Iterator[tuple[int, Constraint, Sequence[int]]]:
+    """Yield each constraint, with the place of the step that has it and of those it names.
+
+    :param steps: all steps of a routine.
+    """
     found: dict[str, list[int]] = {}
     ids: dict[str, int] = {}
-    for index, step in enumerate(routine.steps):
+    for index, step in enumerate(steps):
         ids[step.id] = index
         for name in step.declaration.names:
             found.setdefault(name, []).append(index)
-    edges = []
-    problems = []
-    for index, step in enumerate(routine.steps):
+    for index, step in enumerate(steps):
         for constraint in step.declaration.constraints:
             if constraint.ref in ids:
-                targets: Sequence[int] = [ids[constraint.ref]]
+                yield index, constraint, [ids[constraint.ref]]
             else:  # a command name means the other steps of that name
-                targets = [one for one in found.get(constraint.ref, ()) if one != index]
-            for target in targets:
-                pair = (index, target) if constraint.relation == "run_before" else (target, index)
-                edges.append(_Edge(*pair, constraint))
-            if not targets:
-                hint = closest(constraint.ref, {*found, *ids} - {constraint.ref})
-                problems.append(
-                    Problem(
-                        Code.MATCHES_NOTHING,
-                        f"{step.id} in routine {routine.name!r} has {constraint.relation}="
-                        f"[{constraint.ref!r}], which no other step is called.",
-                        f"It orders nothing. {hint or 'Take it out if it is not needed.'}",
-                        constraint.origin,
-                        routine.name,
-                    )
-                )
+                others = [one for one in found.get(constraint.ref, ()) if one != index]
+                yield index, constraint, others
+
+
+def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
+    """Return what the constraints ask for, and those that ask for nothing there is."""
+    edges = []
+    problems = []
+    for index, constraint, others in targets(routine.steps):
+        for target in others:
+            pair = (index, target) if constraint.relation == "run_before" else (target, index)
+            edges.append(_Edge(*pair, constraint))
+        if not others:
+            problems.append(_matches_nothing(routine, index, constraint))
     return edges, problems
+
+
+def _matches_nothing(routine: MergedRoutine, index: int, constraint: Constraint) -> Problem:
+    known = {
+        name for step in routine.steps for name in (step.id, *step.declaration.names)
+    }.difference({constraint.ref})
+    hint = closest(constraint.ref, known) or "Take it out if it is not needed."
+    return Problem(
+        Code.MATCHES_NOTHING,
+        f"{routine.steps[index].id} in routine {routine.name!r} has {constraint.relation}="
+        f"[{constraint.ref!r}], which no other step is called.",
+        f"It orders nothing. {hint}",
+        constraint.origin,
+        routine.name,
+    )
 
 
 class _Graph:

@@ -243,8 +243,7 @@ def _returned(source: Source, plugin: Any, hook: Callable[..., Any], result: Any
 def _whose(source: Source) -> str:
     if source.kind == "app":
         return f"App {source.name!r}"
-    version = f" {source.version}" if source.version else ""
-    return f"Distribution {source.name}{version}"
+    return f"Distribution {source.release or source.name}"
 
 
 def _remedy(source: Source) -> str:

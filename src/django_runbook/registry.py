@@ -7,7 +7,7 @@ of the installed apps is seen by the next one, and nothing has to be invalidated
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -16,11 +16,11 @@ from typing import Any
 from .commands import to_option, to_symbol
 from .exceptions import UnknownRoutine, UnknownSwitch
 from .merge import Merged, contains, merge, sources_of
-from .model import Code, MergedRoutine, Plan, Problem, Searched, Step, closest
+from .model import Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
 from .order import order
 from .preflight import cannot_run, locks_of
-from .sources import gather
+from .sources import Gathered, gather
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -49,25 +49,40 @@ class _Outer:
 @dataclass(frozen=True)
 class _Collected:
     merged: Merged
+    fragments: tuple[Fragment, ...]
     problems: tuple[Problem, ...]
     searched: tuple[Searched, ...]
+    roots: tuple[str, ...]
 
 
 class Registry:
-    """Everything that the sources of the site say, merged."""
+    """Everything that the sources of the site say, merged.
+
+    :param gather: looks at the sources; those of the site unless a test has others.
+    """
+
+    def __init__(self, gather: Callable[[], Sequence[Gathered]] = gather) -> None:
+        self._gather = gather
 
     @cached_property
     def _collected(self) -> _Collected:
-        gathered = gather()
+        gathered = self._gather()
         searched = [one for each in gathered for one in each.searched]
+        fragments = tuple(fragment for each in gathered for fragment in each.fragments)
         merged = merge(
-            (fragment for each in gathered for fragment in each.fragments),
+            fragments,
             absent={one.source.name for one in searched if not one.heard}.difference(
                 one.source.name for one in searched if one.heard
             ),
         )
         problems = [problem for each in gathered for problem in each.problems]
-        return _Collected(merged, (*problems, *merged.problems), tuple(searched))
+        return _Collected(
+            merged,
+            fragments,
+            (*problems, *merged.problems),
+            tuple(searched),
+            tuple(root for each in gathered for root in each.roots),
+        )
 
     @property
     def routines(self) -> Mapping[str, MergedRoutine]:
@@ -78,6 +93,16 @@ class Registry:
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the declarations; what is wrong with a plan, the plan knows."""
         return self._collected.problems
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """What each source says about each routine, before it is merged."""
+        return self._collected.fragments
+
+    @property
+    def searched(self) -> tuple[Searched, ...]:
+        """Every source that was looked at, in the order of the sources."""
+        return self._collected.searched
 
     def routine(self, name: str) -> MergedRoutine:
         """Return a routine.
@@ -135,6 +160,7 @@ class Registry:
             everything=everything,
             problems=(*problems, *_problems_within(plan), *cannot_run(plan), *unusable),
             locks=locks,
+            roots=self._collected.roots,
             sources=tuple((one, counts.get(one.source, 0)) for one in self._collected.searched),
         )
 

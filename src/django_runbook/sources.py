@@ -6,7 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -24,9 +24,20 @@ from .contribute import Contribution, contributed
 from .distributions import HOOK_GROUP, entry_points
 from .fragments import Reader
 from .literals import SettingsFile
-from .model import SETTINGS, Code, Fragment, Origin, Problem, Searched, Source, closest
+from .model import (
+    SETTINGS,
+    Code,
+    Fragment,
+    Origin,
+    Problem,
+    Release,
+    Searched,
+    Source,
+    closest,
+)
 from .plugins import Answer, Manager
 from .policy import Policy, names, read_policy
+from .provenance import Releases
 from .split import INCLUDED_KEY, MERGED_KEY
 
 _HOOK_MODULE = "routines"
@@ -40,6 +51,8 @@ class Gathered:
     fragments: list[Fragment] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     searched: list[Searched] = field(default_factory=list)
+    roots: tuple[str, ...] = ()
+    """The directory of the project, as its path may be spelt; the settings know it."""
 
     def read(self, source: Source, contribution: Contribution) -> None:
         """Add what a contribution declares.
@@ -63,7 +76,12 @@ def gather() -> list[Gathered]:
     """Return what every source of the site says, kind by kind, in the order of their ranks."""
     policy = read_policy(getattr(settings, "DJANGO_RUNBOOK", None))
     manager = Manager()
-    gathered = [from_settings(), from_apps(manager, policy), from_distributions(manager, policy)]
+    releases = Releases()
+    gathered = [
+        from_settings(releases),
+        from_apps(manager, policy, releases),
+        from_distributions(manager, policy),
+    ]
     searched = [one for each in gathered for one in each.searched]
     gathered[0].problems = [
         *policy.problems,
@@ -73,12 +91,16 @@ def gather() -> list[Gathered]:
     return gathered
 
 
-def from_settings() -> Gathered:
-    """Return what the project's settings declare."""
-    files = SettingsFiles()
+def from_settings(releases: Releases) -> Gathered:
+    """Return what the project's settings declare.
+
+    :param releases: knows which distribution ships a component.
+    """
+    files = SettingsFiles(releases)
     reader = Reader(SETTINGS, files.locate)
     fragments = reader.read(files.declared)
-    return Gathered(fragments, reader.problems, [Searched(SETTINGS)])
+    searched = Searched(SETTINGS, where=str(getattr(settings, "SETTINGS_MODULE", None) or ""))
+    return Gathered(fragments, reader.problems, [searched], files.roots)
 
 
 class SettingsFiles:
@@ -89,13 +111,23 @@ class SettingsFiles:
     shows in a plan.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, releases: Releases | None = None) -> None:
         name = str(getattr(settings, "SETTINGS_MODULE", None) or "")
+        self._releases = releases or Releases()
         self._namespace: Mapping[str, Any] = vars(sys.modules[name]) if name in sys.modules else {}
         self.path: str | None = self._namespace.get("__file__")
         self._root = Path(self.path).parents[_depth(name, self.path)] if self.path else None
         self._literals: dict[str, SettingsFile] = {}
         self._relative: dict[str, str] = {}
+        self._shipped: dict[str, Release | None] = {}
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The project's directory, as it is named and where it really is; none if that is all."""
+        if self._root is None or len(self._root.parts) == 1:
+            return ()
+        named = os.path.abspath(self._root)
+        return tuple(dict.fromkeys((named, os.path.realpath(named))))
 
     @property
     def included(self) -> list[str]:
@@ -132,7 +164,7 @@ class SettingsFiles:
         if not isinstance(line, int):
             file = self._spelt_out_in(file, line)
             line = self.literal(file).line(line) or 0
-        return Origin(SETTINGS, self.relative(file), line or None)
+        return Origin(SETTINGS, self.relative(file), line or None, self._shipped_by(file))
 
     def _spelt_out_in(self, file: str, entry: Entry) -> str:
         """Return the file whose literal holds an entry: ``from .base import *`` takes it over."""
@@ -172,14 +204,26 @@ class SettingsFiles:
             self._relative[file] = self._from_root(Path(os.path.abspath(file)))
         return self._relative[file]
 
+    def _shipped_by(self, file: str) -> Release | None:
+        """Return the distribution that a file came with, if it is not the project's own."""
+        if file not in self._shipped:
+            path = Path(os.path.abspath(file))
+            root = self._root_of(path)
+            own = root is None or (root == self._root and root.name not in _INSTALLED)
+            self._shipped[file] = None if own else self._releases.of_file(str(path))
+        return self._shipped[file]
+
     def _from_root(self, path: Path) -> str:
+        root = self._root_of(path)
+        return path.name if root is None else path.relative_to(root).as_posix()
+
+    def _root_of(self, path: Path) -> Path | None:
+        """Return the directory of the project, or of what is imported, that a file belongs to."""
         paths = [Path(entry) for entry in sys.path if entry]
         # A virtual environment may lie in the project: what is installed there is no part of it.
         installed = [entry for entry in paths if entry.name in _INSTALLED]
-        for root in (*installed, *([self._root] if self._root else []), *paths):
-            if path.is_relative_to(root):
-                return path.relative_to(root).as_posix()
-        return path.name
+        roots = (*installed, *([self._root] if self._root else []), *paths)
+        return next((root for root in roots if path.is_relative_to(root)), None)
 
     @cached_property
     def declared(self) -> Any:
@@ -219,26 +263,29 @@ def _int(line: Any) -> int | None:
     return line if isinstance(line, int) else None
 
 
-def from_apps(manager: Manager, policy: Policy) -> Gathered:
+def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
     """Return what the installed apps contribute, by ``ready()`` and by hook.
 
     :param manager: asks the hook modules.
     :param policy: says which apps are blocked.
+    :param releases: knows which distributions they came with.
     """
     gathered = Gathered()
     for index, config in enumerate(apps.get_app_configs()):
-        source = Source("app", config.label, index)
-        manager.claim(f"{config.name}.{_HOOK_MODULE}", source)
+        release = releases.of_module(config.name, config.path)
+        source = Source("app", config.label, index, release=release)
+        module = f"{config.name}.{_HOOK_MODULE}"
+        manager.claim(module, source)
+        has_hooks = module_has_submodule(config.module, _HOOK_MODULE)
+        searched = Searched(source, where=module if has_hooks else "")
         if policy.blocks(source):
-            gathered.searched.append(Searched(source, "blocked", heard=False))
+            gathered.searched.append(replace(searched, hearing="blocked"))
             continue
-        searched = Searched(source)
         by_ready = contributed(config)
         if by_ready is not None:
             gathered.read(source, _once(by_ready))
-        if module_has_submodule(config.module, _HOOK_MODULE):
-            answer = manager.ask_app(source, f"{config.name}.{_HOOK_MODULE}")
-            searched = _take(gathered, answer)
+        if has_hooks:
+            searched = replace(_take(gathered, manager.ask_app(source, module)), where=module)
         gathered.searched.append(searched)
     return gathered
 
@@ -252,15 +299,18 @@ def from_distributions(manager: Manager, policy: Policy) -> Gathered:
     gathered = Gathered()
     for found in entry_points(HOOK_GROUP):
         source = Source(
-            "distribution", found.name, entry_point=found.entry_point.name, version=found.version
+            "distribution",
+            found.name,
+            entry_point=found.entry_point.name,
+            release=Release(found.name, found.version),
         )
         if policy.blocks(source):
-            searched = Searched(source, "blocked", heard=False)
+            searched = Searched(source, "blocked")
         elif not policy.admits(source):
-            searched = Searched(source, "not among the allowed", heard=False)
+            searched = Searched(source, "not_allowed")
         else:
             searched = _take(gathered, manager.ask_distribution(source, found))
-        gathered.searched.append(searched)
+        gathered.searched.append(replace(searched, where=found.entry_point.value))
     return gathered
 
 
@@ -268,9 +318,9 @@ def _take(gathered: Gathered, answer: Answer) -> Searched:
     """Add a plugin's answer to what was gathered."""
     if answer.problem is not None:
         gathered.problems.append(answer.problem)
-        return Searched(answer.source, "broken", heard=False)
+        return Searched(answer.source, "broken", problem=answer.problem)
     if answer.same_as:
-        return Searched(answer.source, f"counted as {answer.same_as}")
+        return Searched(answer.source, "same", same_as=answer.same_as)
     gathered.read(answer.source, answer.contribution)
     return Searched(answer.source)
 

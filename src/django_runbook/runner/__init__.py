@@ -7,6 +7,7 @@ step, here or in a process of its own; ``stop`` takes the signals, ``report`` sh
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from django.conf import settings
 from django_runbook.exceptions import PlanError, RoutineStopped, StepFailed
 from django_runbook.masking import Hidden
 from django_runbook.model import Code, Plan
+from django_runbook.pins import Pin, read_pin
 from django_runbook.policy import read_policy
 from django_runbook.preflight import missing_programs, missing_secrets
 from django_runbook.registry import Registry
@@ -47,6 +49,7 @@ def run_routine(
     continue_on_error: bool | None = None,
     lock: bool | str | None = None,
     wait: float = 0.0,
+    expect: str | os.PathLike[str] | Pin | None = None,
     manage_script: str | None = None,
     verbosity: int | None = None,
     stdout: Any = None,
@@ -67,6 +70,7 @@ def run_routine(
     :param continue_on_error: go on after a failure; ``None`` is as the routine states.
     :param lock: let the routine run once at a time; ``None`` is as the routine states.
     :param wait: the seconds to wait for a lock that another run holds.
+    :param expect: a pin, or its file: run only if what would run is what it says.
     :param manage_script: the script that runs management commands as subprocesses.
     :param verbosity: handed on to the commands; 0 shows nothing but what they show.
     :param stdout: where the steps write instead of the process's own output.
@@ -78,6 +82,8 @@ def run_routine(
     :param sender: the sender of the signals; this function unless given.
     :raises UnknownRoutine: if no source declares the routine.
     :raises UnknownSwitch: if the routine has no such switch.
+    :raises BadPin: if the file of the expected plan holds something else.
+    :raises UnexpectedPlan: if the plan is not the expected one; no step was run.
     :raises PlanError: if the plan has errors; no step was run.
     :raises LockBusy: if another run holds a lock; no step was run.
     :raises LockFailed: if it cannot be known whether a lock is free; no step was run.
@@ -94,10 +100,13 @@ def run_routine(
     if no_color and force_color:
         raise ValueError("no_color and force_color cannot be used together.")
     planned = partial(_planned, routine, switches, everything=everything, controls=controls)
+    pin = expect if expect is None or isinstance(expect, Pin) else read_pin(expect)
     plan = planned()
+    if pin is not None:
+        pin.refuse_other(plan)
     start = launcher(manage_script)
     if not plan.locks or any(one.code in _NO_LOCK_AT_ALL for one in plan.errors):
-        _refuse_what_cannot_run(plan)
+        _refuse_what_must_not_run(plan, pin)
     color = {"no_color": no_color, "force_color": force_color}
     color = {name: True for name, wanted in color.items() if wanted}
     stdout, stderr = plain(stdout), plain(stderr)
@@ -113,7 +122,7 @@ def run_routine(
             if plan.locks:
                 # The site may be another one by now: the run that was waited for has ended.
                 plan = _unchanged(plan, planned())
-                _refuse_what_cannot_run(plan)
+                _refuse_what_must_not_run(plan, pin)
             session = Session(
                 spared=begun_by_hand(),
                 sender=run_routine if sender is None else sender,
@@ -184,8 +193,10 @@ def _unchanged(before: Plan, after: Plan) -> Plan:
     return after
 
 
-def _refuse_what_cannot_run(plan: Plan) -> None:
-    """Raise if a plan has errors, or needs what is not here."""
+def _refuse_what_must_not_run(plan: Plan, pin: Pin | None) -> None:
+    """Raise if a plan is not the expected one, has errors, or needs what is not here."""
+    if pin is not None:
+        pin.require(plan)
     _refuse_in_tests(plan)
     found = (
         *plan.errors,

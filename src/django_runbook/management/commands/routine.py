@@ -12,7 +12,7 @@ import inspect
 import keyword
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -24,17 +24,21 @@ from rich.markup import escape
 
 from django_runbook.canonical import printable
 from django_runbook.commands import to_option
-from django_runbook.exceptions import PlanError, RunbookError, UnknownRoutine
-from django_runbook.explain import (
-    all_to_json,
-    print_table,
-    to_json,
-    to_list,
-    to_text,
+from django_runbook.difference import Difference
+from django_runbook.document import all_to_json, dumped, to_json
+from django_runbook.exceptions import PlanError, RunbookError, UnexpectedPlan, UnknownRoutine
+from django_runbook.explain import print_difference, print_table, to_list, to_text
+from django_runbook.inventory import (
+    inventory,
+    inventory_to_json,
+    inventory_to_text,
+    print_inventory,
 )
-from django_runbook.model import MergedRoutine, Plan
+from django_runbook.mermaid import to_mermaid
+from django_runbook.model import MergedRoutine, Plan, Problem
 from django_runbook.nesting import CONTROL_OPTIONS
 from django_runbook.order import order
+from django_runbook.pins import Pin, read_pin
 from django_runbook.registry import Registry
 
 WRONG_USAGE = 2
@@ -53,16 +57,30 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+    mermaid = "mermaid"
 
 
+_PLUGINS = typer.Option(
+    "--plugins",
+    help=str(_("List every source that was searched, and what it gives to which routine.")),
+)
 _EXPLAIN = typer.Option("--explain", help=str(_("Show the plan and run nothing.")))
-_FORMAT = typer.Option("--format", help=str(_("How --explain shows the plan.")))
+_FORMAT = typer.Option(
+    "--format", help=str(_("How --explain shows the plan, or --plugins the sources."))
+)
 _ALL = typer.Option("--all", help=str(_("Activate every switch.")))
 _WAIT = typer.Option(
     "--wait",
     metavar="SECONDS",
     show_default=False,
     help=str(_("Wait for a lock that another run holds, instead of giving up at once.")),
+    rich_help_panel=str(_("Execution")),
+)
+_EXPECT = typer.Option(
+    "--expect",
+    metavar="FILE",
+    show_default=False,
+    help=str(_("Run only what this file says, written by --explain --format json.")),
     rich_help_panel=str(_("Execution")),
 )
 _CONTROL_HELPS = {
@@ -138,6 +156,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         ctx: typer.Context,
         *,
         explain: Annotated[bool, _EXPLAIN] = False,
+        plugins: Annotated[bool, _PLUGINS] = False,
         format: Annotated[Format | None, _FORMAT] = None,  # noqa: A002 - the option's name
         manage_script: Annotated[
             str | None,
@@ -164,6 +183,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
 
         :param ctx: the context.
         :param explain: show plans instead of running one.
+        :param plugins: list the sources instead.
         :param format: how to show them.
         :param manage_script: the script that runs management commands as subprocesses.
         :param verbosity: passed on to the commands.
@@ -172,11 +192,19 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         self.format = format
         self.manage_script = manage_script
         self.verbosity = verbosity
+        if plugins:
+            if ctx.invoked_subcommand is not None or explain:
+                self._wrong_usage("--plugins stands alone: it runs and explains no routine.")
+            self._list_plugins()
+            return
         if ctx.invoked_subcommand is not None:
             return
         if not explain:
             known = ", ".join(self.registry.routines) or "none is declared"
-            self._wrong_usage(f"Name a routine ({known}), or give --explain to see all of them.")
+            self._wrong_usage(
+                f"Name a routine ({known}), or give --explain to see all of them, or --plugins "
+                "to see where they come from."
+            )
         self._explain_all()
 
     def chosen(self, routine: MergedRoutine, ctx: typer.Context, given: dict[str, Any]) -> None:
@@ -191,6 +219,9 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         form = given[f"{_OWN}format"] or self.format
         if form is not None and not explaining:
             self._wrong_usage("--format goes with --explain.")
+        if ctx.invoked_subcommand is not None and given["expect"] is not None:
+            self._wrong_usage("--expect goes with a run, or with --explain.")
+        pin = None if given["expect"] is None else read_pin(given["expect"])
         plan = self.registry.plan(
             routine.name,
             active,
@@ -199,10 +230,12 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         )
         if ctx.invoked_subcommand is not None:
             self.plan = plan
+        elif explaining and pin is not None:
+            self._explain_difference(plan, pin, form)
         elif explaining:
             self._explain(plan, form)
         else:
-            self._run_plan(plan, given["wait"])
+            self._run_plan(plan, given["wait"], pin)
 
     def list_steps(self) -> None:
         """Print the commands that would run, one a line."""
@@ -268,9 +301,40 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     def _explain(self, plan: Plan, form: Format | None) -> None:
         if form == Format.json:
             self.stdout.write(to_json(plan))
+        elif form == Format.mermaid:
+            self._draw([plan], plan.problems)
         else:
             self._print(plan)
         self._end_with(plan.problems)
+
+    def _draw(self, plans: list[Plan], problems: Iterable[Problem]) -> None:
+        """Print a flowchart; what is wrong with the plans, which has no place in it, to stderr."""
+        self._write(to_mermaid(plans))
+        for problem in problems:
+            if problem.level == "error":
+                self.stderr.write("\n".join(problem.lines))
+
+    def _explain_difference(self, plan: Plan, pin: Pin, form: Format | None) -> None:
+        if form == Format.mermaid:
+            self._wrong_usage("--format mermaid shows a plan, and no difference of two.")
+        difference = pin.difference(plan)
+        if form == Format.json:
+            self.stdout.write(dumped(difference.document()))
+        else:
+            self._print_difference(difference, pin)
+        for problem in plan.errors:
+            self.stderr.write("\n".join(problem.lines))
+        if difference:
+            raise typer.Exit(UnexpectedPlan.exit_status)
+        self._end_with(plan.problems)
+
+    def _print_difference(self, difference: Difference, pin: Pin) -> None:
+        is_not = "not " if difference else ""
+        heading = f"The plan of {difference.routine!r} is {is_not}the one in {pin.path}."
+        if self._on_terminal:
+            print_difference(heading, difference, self._out, color=not self.no_color)
+        else:
+            self._write("\n".join([heading, *difference.lines()]))
 
     def _explain_all(self) -> None:
         plans = [self.registry.plan(name) for name in self.registry.routines]
@@ -279,6 +343,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         )
         if self.format == Format.json:
             self.stdout.write(all_to_json(plans, problems))
+        elif self.format == Format.mermaid:
+            self._draw(plans, problems)
         else:
             for plan in plans:
                 self._print(plan)
@@ -289,10 +355,33 @@ class Command(TyperCommand, rich_markup_mode="rich"):
                     self.stdout.write("\n".join(problem.lines))
         self._end_with(problems)
 
+    def _list_plugins(self) -> None:
+        if self.format == Format.mermaid:
+            self._wrong_usage("--plugins is shown as a table or as JSON.")
+        registry = self.registry
+        listed = inventory(registry.searched, registry.fragments, registry.routines)
+        if self.format == Format.json:
+            self.stdout.write(inventory_to_json(listed, registry.problems))
+        elif self._on_terminal:
+            print_inventory(listed, registry.problems, self._out, color=not self.no_color)
+        else:
+            self._write(inventory_to_text(listed, registry.problems))
+        self._end_with(registry.problems)
+
+    @property
+    def _on_terminal(self) -> bool:
+        """Whether to show tables and colours, instead of plain text."""
+        return bool(self.force_color) or self.stdout.isatty()
+
+    @property
+    def _out(self) -> Any:
+        """What :attr:`stdout` writes to."""
+        return self.streams[0] or sys.stdout
+
     def _print(self, plan: Plan) -> None:
         """Print a plan: as a table on a terminal, as plain text anywhere else."""
-        if self.force_color or self.stdout.isatty():
-            print_table(plan, self.streams[0] or sys.stdout, color=not self.no_color)
+        if self._on_terminal:
+            print_table(plan, self._out, color=not self.no_color)
         else:
             self._write(to_text(plan))
 
@@ -301,14 +390,14 @@ class Command(TyperCommand, rich_markup_mode="rich"):
 
     def _encodable(self, text: str) -> str:
         """Return a text as this output can show it: what it cannot must not end a deploy."""
-        encoding = getattr(self.streams[0] or sys.stdout, "encoding", None) or "utf-8"
+        encoding = getattr(self._out, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def _end_with(self, problems: Any) -> None:
         if any(problem.level == "error" for problem in problems):
             raise typer.Exit(1)
 
-    def _run_plan(self, plan: Plan, wait: float | None) -> None:
+    def _run_plan(self, plan: Plan, wait: float | None, pin: Pin | None) -> None:
         if wait is not None and not wait >= 0:
             self._wrong_usage(f"--wait takes a number of seconds, 0 or more, not {wait:g}.")
         if wait and not plan.locks and not plan.errors:
@@ -316,6 +405,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
                 f"Routine {plan.routine!r} takes no lock, so that there is nothing to wait for. "
                 "Give --lock, or state lock=True."
             )
+        if pin is not None:
+            pin.refuse_other(plan)
         if not self.skip_checks:
             self.check()
         # It is not needed to explain, and loads all that runs something.
@@ -330,6 +421,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         run_routine(
             **what,
             wait=wait or 0.0,
+            expect=pin,
             manage_script=own_script()
             if self.manage_script is None and from_command_line
             else self.manage_script,
@@ -378,7 +470,16 @@ def _literally(text: object) -> str:
 
 def _parameters(routine: MergedRoutine) -> dict[str, str]:
     """Return the parameter of each switch: its name, unless that is a keyword or taken."""
-    taken = {"self", "ctx", "all", "wait", f"{_OWN}explain", f"{_OWN}format", *CONTROL_OPTIONS}
+    taken = {
+        "self",
+        "ctx",
+        "all",
+        "wait",
+        "expect",
+        f"{_OWN}explain",
+        f"{_OWN}format",
+        *CONTROL_OPTIONS,
+    }
     parameters: dict[str, str] = {}
     for name in routine.switches:
         parameter = name
@@ -404,6 +505,7 @@ def _callback(routine: MergedRoutine) -> Callable[..., None]:
         (f"{_OWN}format", Annotated[Format | None, _FORMAT], None),
         ("all", Annotated[bool, _ALL], False),
         ("wait", Annotated[float | None, _WAIT], None),
+        ("expect", Annotated[str | None, _EXPECT], None),
         *(_control(name, on, off) for name, (on, off) in CONTROL_OPTIONS.items()),
     ]
     for name, parameter in _parameters(routine).items():
