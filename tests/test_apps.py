@@ -68,13 +68,7 @@ def test_a_hook_in_the_module_routines(project: Project) -> None:
     assert words(document) == ["one", "two", "three", "four", "five"]
     origin = document["steps"][0]["origin"]
     assert (origin["kind"], origin["source"], origin["version"]) == ("app", "shop", None)
-    assert {
-        "kind": "app",
-        "source": "shop",
-        "distribution": None,
-        "version": None,
-        "steps": 5,
-    } in document["sources"]
+    assert {"kind": "app", "source": "shop", "version": None, "steps": 5} in document["sources"]
 
 
 def test_ready_and_hook_of_one_app(project: Project) -> None:

@@ -118,13 +118,7 @@ def test_two_entry_points_of_one_distribution(project: Project) -> None:
         ("acme-suite", "1.0", "acme_suite/cdn.py", 5),
     ]
     assert [one for one in document["sources"] if one["source"] == "acme-suite"] == [
-        {
-            "kind": "distribution",
-            "source": "acme-suite",
-            "distribution": "acme-suite",
-            "version": "1.0",
-            "steps": 2,
-        }
+        {"kind": "distribution", "source": "acme-suite", "version": "1.0", "steps": 2}
     ]
 
 

@@ -58,7 +58,7 @@ PLAN = {
     "switches": {"active": NAMES, "available": dict},
     "steps": [STEP],
     "problems": [PROBLEM],
-    "sources": [{"kind": TEXT, "source": TEXT, **RELEASE, "steps": WHOLE}],
+    "sources": [{"kind": TEXT, "source": TEXT, "version": TEXT | None, "steps": WHOLE}],
 }
 """The contract: every key, in order, and the type of its value; a list has one form inside."""
 

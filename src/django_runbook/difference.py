@@ -336,16 +336,31 @@ def _releases(
     expected: _Document, found: _Document
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the distributions behind two plans whose version is another one."""
-    was, now = (_versions(one) for one in (expected, found))
+    origins = [step["origin"] for one in (expected, found) for step in one["steps"]]
+    names = {(one["kind"], one["source"]): one["distribution"] for one in origins}
+    was, now = (_versions(one, names) for one in (expected, found))
     for name in sorted({*was, *now}):
         if was.get(name, ()) != now.get(name, ()):
             yield name, was.get(name), now.get(name)
 
 
-def _versions(document: _Document) -> dict[str, str | None]:
-    """Return the version of each distribution that a plan knows."""
-    known = [*document["sources"], *(step["origin"] for step in document["steps"])]
-    return {one["distribution"]: one["version"] for one in known if one["distribution"]}
+def _versions(
+    document: _Document, names: Mapping[tuple[str, str], str | None]
+) -> dict[str, str | None]:
+    """Return the versions of the distributions that a plan knows.
+
+    :param names: which distribution is behind a source, as far as a step of either plan tells.
+    """
+    versions: dict[str, str | None] = {}
+    for source in document["sources"]:
+        name = names.get((source["kind"], source["source"]))
+        name = source["source"] if source["kind"] == "distribution" else name
+        if name and source["kind"] != "settings":
+            versions[name] = source["version"]
+    for step in document["steps"]:  # components of the settings are no sources
+        if step["origin"]["distribution"]:
+            versions[step["origin"]["distribution"]] = step["origin"]["version"]
+    return versions
 
 
 def _placed(step: _Document | None) -> dict[str, Any] | None:

@@ -312,7 +312,7 @@ def _sources(sources: Sequence[tuple[Searched, int]]) -> list[dict[str, Any]]:
             {
                 "kind": source.kind,
                 "source": source.name,
-                **release_of(source.release),
+                "version": source.release.version if source.release else None,
                 "steps": 0,
             },
         )

@@ -57,7 +57,7 @@ _NESTED = {
 _PLAN = _NESTED | {
     "roots": [str],
     "switches": {"active": [str], "available": dict},
-    "sources": [{"kind": str, "source": str, "distribution": _TEXT, "version": _TEXT}],
+    "sources": [{"kind": str, "source": str, "version": _TEXT}],
 }
 """What of a document is read here: the types of its values, a list with the form of its items."""
 

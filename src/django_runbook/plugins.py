@@ -114,9 +114,14 @@ class Manager:
                 return Answer(
                     source, problem=Problem(Code.NOT_LOADABLE, message, _remedy(source), origin)
                 )
-            return self._ask(source, plugin)
+            return self.ask(source, plugin)
 
-    def _ask(self, source: Source, plugin: Any) -> Answer:
+    def ask(self, source: Source, plugin: Any) -> Answer:
+        """Call the hook of a plugin that is loaded.
+
+        :param source: whose it is.
+        :param plugin: the module, or another object that has the hook.
+        """
         if id(plugin) in self._names:
             return Answer(source, same_as=self._names[id(plugin)])
         try:

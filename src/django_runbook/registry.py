@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .commands import to_option, to_symbol
-from .exceptions import UnknownRoutine, UnknownSwitch
+from .exceptions import PlanError, UnknownRoutine, UnknownSwitch
 from .merge import Merged, contains, merge, sources_of
 from .model import Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
@@ -109,12 +109,15 @@ class Registry:
 
         :param name: its name; ``-`` and ``_`` mean the same.
         :raises UnknownRoutine: if no source declares it.
+        :raises PlanError: if none does, and an error may be the reason.
         """
         symbol = to_symbol(name)
         if symbol not in self.routines:
             known = ", ".join(self.routines) or "none"
             hint = closest(symbol, self.routines) or f"Known routines: {known}."
-            raise UnknownRoutine(f"There is no routine {name!r}. {hint}")
+            message = f"There is no routine {name!r}. {hint}"
+            errors = [one for one in self.problems if one.level == "error"]
+            raise PlanError(message, errors) if errors else UnknownRoutine(message)
         return self.routines[symbol]
 
     def plan(
@@ -268,6 +271,7 @@ def get_plan(
     :param continue_on_error: go on after a failure; ``None`` is as the routine states.
     :param lock: let the routine run once at a time; ``None`` is as the routine states.
     :raises UnknownRoutine: if no source declares the routine.
+    :raises PlanError: if none does, and an error in a source may be the reason.
     :raises UnknownSwitch: if the routine has no such switch.
     """
     controls = {

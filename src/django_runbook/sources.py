@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.apps import apps
 from django.conf import settings
@@ -71,17 +71,40 @@ class Gathered:
         self.fragments += reader.read(contribution.declared)
         self.problems += reader.problems
 
+    def take(self, answer: Answer) -> Searched:
+        """Add a plugin's answer, and return what there is to say of the plugin.
 
-def gather() -> list[Gathered]:
-    """Return what every source of the site says, kind by kind, in the order of their ranks."""
+        :param answer: the answer.
+        """
+        if answer.problem is not None:
+            self.problems.append(answer.problem)
+            return Searched(answer.source, "broken", problem=answer.problem)
+        if answer.same_as:
+            return Searched(answer.source, "same", same_as=answer.same_as)
+        self.read(answer.source, answer.contribution)
+        return Searched(answer.source)
+
+
+Add: TypeAlias = Callable[[list[Gathered], Manager, Policy], None]
+"""Adds to what was gathered."""
+
+
+def gather(replaced: Collection[str] = (), add: Add | None = None) -> list[Gathered]:
+    """Return what every source of the site says, kind by kind, in the order of their ranks.
+
+    :param replaced: the names of distributions that are not looked at.
+    :param add: adds to what the sources say; tests have sources of their own.
+    """
     policy = read_policy(getattr(settings, "DJANGO_RUNBOOK", None))
     manager = Manager()
     releases = Releases()
     gathered = [
         from_settings(releases),
         from_apps(manager, policy, releases),
-        from_distributions(manager, policy),
+        from_distributions(manager, policy, replaced),
     ]
+    if add is not None:
+        add(gathered, manager, policy)
     searched = [one for each in gathered for one in each.searched]
     gathered[0].problems = [
         *policy.problems,
@@ -285,19 +308,24 @@ def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
         if by_ready is not None:
             gathered.read(source, _once(by_ready))
         if has_hooks:
-            searched = replace(_take(gathered, manager.ask_app(source, module)), where=module)
+            searched = replace(gathered.take(manager.ask_app(source, module)), where=module)
         gathered.searched.append(searched)
     return gathered
 
 
-def from_distributions(manager: Manager, policy: Policy) -> Gathered:
+def from_distributions(
+    manager: Manager, policy: Policy, replaced: Collection[str] = ()
+) -> Gathered:
     """Return what the installed distributions contribute through their entry points.
 
     :param manager: loads and asks them.
     :param policy: says which are let in.
+    :param replaced: the names of those that are not looked at.
     """
     gathered = Gathered()
     for found in entry_points(HOOK_GROUP):
+        if found.name in replaced:
+            continue
         source = Source(
             "distribution",
             found.name,
@@ -309,20 +337,9 @@ def from_distributions(manager: Manager, policy: Policy) -> Gathered:
         elif not policy.admits(source):
             searched = Searched(source, "not_allowed")
         else:
-            searched = _take(gathered, manager.ask_distribution(source, found))
+            searched = gathered.take(manager.ask_distribution(source, found))
         gathered.searched.append(replace(searched, where=found.entry_point.value))
     return gathered
-
-
-def _take(gathered: Gathered, answer: Answer) -> Searched:
-    """Add a plugin's answer to what was gathered."""
-    if answer.problem is not None:
-        gathered.problems.append(answer.problem)
-        return Searched(answer.source, "broken", problem=answer.problem)
-    if answer.same_as:
-        return Searched(answer.source, "same", same_as=answer.same_as)
-    gathered.read(answer.source, answer.contribution)
-    return Searched(answer.source)
 
 
 def _once(contribution: Contribution) -> Contribution:

@@ -79,7 +79,8 @@ class RoutineRun:
         self._prefix = prefix
         self._deadline = deadline
         self._continue = bool(plan.control("continue_on_error"))
-        self._aliases = databases(plan.control("atomic"))
+        # What runs no step has nothing to undo, and may have no database.
+        self._aliases = () if session.instead else databases(plan.control("atomic"))
         self._savepoints = tuple(dict.fromkeys((*within, *self._aliases)))
         self._entries = entries_of(plan)
         self._routine = routine_of(plan, self._entries)
@@ -316,6 +317,8 @@ class RoutineRun:
             limit, deadline = None, self._deadline
         if step.nested is not None:
             self._run_nested(entry, step.nested, deadline)
+        elif self._session.instead is not None:
+            entry.command.result = self._session.instead(step)
         elif step.apart:
             ended, failure = run_apart(step, self._session, self._verbosity, deadline, limit)
             entry.command.result = ended

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django_runbook.commands import Command
 from django_runbook.locks import HeldLocks
 from django_runbook.masking import Hidden
+from django_runbook.model import Step
 from django_runbook.secret import secrets_in
 
 from .report import Report
@@ -42,6 +43,9 @@ class Session:
 
     spared: frozenset[str]
     """The databases whose connection holds a transaction that was begun by hand."""
+
+    instead: Callable[[Step], Any] | None = None
+    """What is called with a step instead of running it; what it returns is the step's result."""
 
     def note_secrets(self, command: Command) -> None:
         """Keep what a command, as hooks have left it, holds of secrets.
