@@ -3,6 +3,9 @@
 A site's settings import from here, so what is imported here is what every web worker pays for:
 the declarations, and nothing of pluggy, typer, rich or Django. The names that need more load it
 when they are first used.
+
+PYTEST_DONT_REWRITE: pytest would warn, as a site's settings may have imported the package before
+pytest finds its fixtures, and no assertion in it is one of a test.
 """
 
 from __future__ import annotations

@@ -40,9 +40,27 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _is_whole(distribution: Distribution) -> bool:
-    """Tell whether a distribution has its metadata: what is left of an uninstalled one has none."""
-    return any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO"))
+def is_whole(distribution: Distribution) -> bool:
+    """Tell whether a distribution has its metadata: what is left of an uninstalled one has none.
+
+    :param distribution: the distribution.
+    """
+    try:
+        return any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO"))
+    except UnicodeDecodeError:
+        return True
+
+
+def _found(distribution: Distribution, entry_point: EntryPoint) -> Found:
+    """Return an entry point and whose it is, also if its metadata cannot be read.
+
+    Whoever gives steps is not left out for that.
+    """
+    try:
+        name, version = distribution.name, distribution.version
+    except UnicodeDecodeError:
+        name, version = "", ""
+    return Found(normalised(name or "unnamed"), version or None, entry_point)
 
 
 def entry_points(group: str) -> list[Found]:
@@ -55,8 +73,8 @@ def entry_points(group: str) -> list[Found]:
     import importlib.metadata
 
     found = [
-        Found(normalised(entry.dist.name), entry.dist.version, entry)
+        _found(entry.dist, entry)
         for entry in importlib.metadata.entry_points(group=group)
-        if entry.dist is not None and _is_whole(entry.dist)
+        if entry.dist is not None and is_whole(entry.dist)
     ]
     return sorted(found, key=lambda one: (one.name, one.entry_point.name, one.entry_point.value))

@@ -20,7 +20,8 @@ FORMAT_VERSION = "1.0"
 """The version of the JSON document: the major number changes when a reader could break."""
 
 ROOT = "\0root"
-"""What the fingerprint takes in place of the project's directory; no word can have it in it."""
+"""What the fingerprint takes in place of the project's directory; no word of a command line can
+have it in it, as a process takes none with a zero byte."""
 
 PROJECT = "<project>"
 """What is shown in its place, where it is not to be seen which one it is."""
@@ -69,14 +70,22 @@ def fingerprint(plan: Plan) -> str:
     """Return what identifies what would run: two plans that run the same have the same.
 
     It covers the routine's controls and hooks and, in order, each step's id, kind, argv, options,
-    switches, environment, time limit and hooks, nested routines included. It does not cover lines
-    of files, versions, help texts, what a secret holds, where the project lies, or steps that do
-    not run.
+    switches, environment, time limit, hooks and the variables that its secrets come from, nested
+    routines included. It does not cover lines of files, versions, help texts, what a secret holds,
+    where the project lies, or steps that do not run.
 
     :param plan: the plan.
     :return: ``sha256:`` and 64 hexadecimal digits.
     """
-    return str(_document(plan)["fingerprint"])
+    return fingerprint_of(
+        {
+            "routine": plan.routine,
+            "controls": controls_of(plan),
+            "hooks": hooks_of(plan),
+            "steps": list(map(_step, plan.steps)),
+        },
+        plan.roots,
+    )
 
 
 def fingerprint_of(document: Mapping[str, Any], roots: Sequence[str]) -> str:
@@ -101,9 +110,13 @@ class Relocation:
 
     def __init__(self, roots: Sequence[str], instead: str = ROOT) -> None:
         longest_first = sorted(roots, key=lambda root: (-len(root), root))
-        # Only the whole of a path, or its beginning: "/srv/site" is not in "/srv/site-2".
         found = "|".join(map(re.escape, longest_first))
-        self._pattern = re.compile(rf"(?<![\w./-])(?:{found})(?![\w.-])") if found else None
+        # A path begins a word, or stands behind a separator, "-I" or the "//" of "file:///srv": a
+        # root "/app" is not in "http://app", "~/app" or "/data/app", nor in "/app-2".
+        separated = r"""(?<![^\s=:,;|&<>()\[\]{}'"`])"""
+        start = rf"(?:{separated}|(?<=^-[A-Za-z])|(?<=^@)|(?<==@)|(?<=://)|(?<=:///))"
+        end = r"(?![\w.@+~-])"
+        self._pattern = re.compile(f"{start}(?:{found}){end}") if found else None
         self._instead = instead
 
     def __call__(self, value: Any) -> Any:
@@ -156,14 +169,12 @@ def what_step_runs(step: Mapping[str, Any], relocated: Relocation) -> dict[str, 
         "nested": what_runs(step["plan"], relocated) if "plan" in step else None,
         # What is not stated changes nothing, so that pins outlive a field that is new.
         **({"env": relocated(step["env"])} if step["env"] else {}),
+        **({"variables": step["variables"]} if step["variables"] else {}),
     }
 
 
-def _document(plan: Plan, roots: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the document of a plan, without a version.
-
-    :param roots: of a nested plan, those of the outer one, in whose document they stand.
-    """
+def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
+    """Return the document of a plan, without a version."""
     document = {
         "routine": plan.routine,
         "help_text": str(plan.help_text),
@@ -171,23 +182,21 @@ def _document(plan: Plan, roots: Sequence[str] | None = None) -> dict[str, Any]:
         "controls": controls_of(plan),
         "hooks": hooks_of(plan),
         "origins": _origins(plan),
-        **({"locks": _locks(plan), "roots": []} if roots is None else {}),
+        **({} if nested else {"locks": _locks(plan), "roots": []}),
         "switches": {
             "active": list(plan.active),
             "available": {name: str(text) for name, text in plan.available.items()},
         },
-        "steps": [
-            _step(step, plan.roots if roots is None else roots)
-            for step in (*plan.steps, *plan.left_out)
-        ],
+        "steps": [_step(step) for step in (*plan.steps, *plan.left_out)],
         "problems": [problem_of(problem) for problem in plan.problems],
         "sources": _sources(plan.sources),
     }
-    document["fingerprint"] = fingerprint_of(document, plan.roots if roots is None else roots)
-    if roots is None:
+    document["fingerprint"] = fingerprint_of(document, plan.roots)
+    if not nested:
         plain = what_runs(document, Relocation(()))
-        held = [root for root in plan.roots if what_runs(document, Relocation([root])) != plain]
-        document["roots"] = held
+        document["roots"] = [
+            root for root in plan.roots if what_runs(document, Relocation([root])) != plain
+        ]
     return document
 
 
@@ -225,7 +234,7 @@ def _locks(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _step(step: Step, roots: Sequence[str]) -> dict[str, Any]:
+def _step(step: Step) -> dict[str, Any]:
     declared = step.declaration
     document = {
         "position": step.position,
@@ -234,6 +243,7 @@ def _step(step: Step, roots: Sequence[str]) -> dict[str, Any]:
         "argv": jsonable(declared.argv),
         "options": jsonable(declared.options),
         "env": jsonable(declared.env),
+        "variables": list(declared.variables),
         "time_limit": declared.time_limit,
         "pre_hook": jsonable(declared.pre_hook),
         "post_hook": jsonable(declared.post_hook),
@@ -259,7 +269,7 @@ def _step(step: Step, roots: Sequence[str]) -> dict[str, Any]:
         ],
     }
     if step.nested is not None:
-        document["plan"] = _document(step.nested, roots)
+        document["plan"] = _document(step.nested, nested=True)
     return document
 
 
@@ -275,6 +285,21 @@ def origin_of(origin: Origin) -> dict[str, Any]:
         "file": origin.file,
         "line": origin.line,
     }
+
+
+def shown_origin(origin: Mapping[str, Any]) -> str:
+    """Return whose something is, with the distribution behind it, and where, on one line.
+
+    :param origin: the origin, as JSON has it.
+    """
+    name, release = origin["source"], origin["distribution"]
+    if release:
+        whole = f"{release} {origin['version']}" if origin["version"] else release
+        name = whole if release == name else f"{name} ({whole})"
+    place = origin["file"] or ""
+    if place and origin["line"] is not None:
+        place += f":{origin['line']}"
+    return f"{name} {place}".strip()
 
 
 def release_of(release: Release | None) -> dict[str, str | None]:

@@ -37,7 +37,7 @@ RESERVED_SWITCHES = frozenset(
         *("stderr", "stdout", "subprocess", "traceback", "verbosity", "version", "wait"),
     )
 )
-"""Options of ``manage.py routine``, those to come included: no switch can have their names."""
+"""Options of ``manage.py routine``: no switch can have their names."""
 
 _NOT_OFFERED = {"command", "kind", "result"}
 """Keys that are understood for the sake of older settings, and not suggested to anybody."""

@@ -7,13 +7,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .canonical import jsonable, one_line
 from .commands import to_option
-from .difference import Difference
-from .document import controls_of, fingerprint, hooks_of
-from .model import Origin, Plan, Step
+from .document import controls_of, fingerprint, hooks_of, origin_of, shown_origin
+from .model import Plan, Step
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
+
+    from .difference import Difference
 
 _STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
 # What may be long stands last, so that it does not push the rest of its row out of sight.
@@ -37,7 +38,7 @@ def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
         position,
         _shown_priority(step),
         indent + step.id,
-        _shown_origin(step.origin),
+        shown_origin(origin_of(step.origin)),
         _shown_switches(step),
         _why(step),
         shown_command(step),
@@ -84,14 +85,6 @@ def _shown_control(name: str, value: Any) -> str:
     if value is True:
         return name
     return f"{name} ({value if isinstance(value, str) else ', '.join(value)})"
-
-
-def _shown_origin(origin: Origin) -> str:
-    """Return whose it is, with the distribution behind it, and where."""
-    release, name = origin.release, origin.source.name
-    if release is not None:
-        name = str(release) if release.name == name else f"{name} ({release})"
-    return f"{name} {origin.place}".strip()
 
 
 def _rows(steps: Sequence[Step], prefix: str = "", indent: str = "") -> Iterator[tuple[str, ...]]:
@@ -225,10 +218,11 @@ def print_difference(
     from rich.text import Text
 
     console = Console(file=file, force_terminal=color, no_color=not color, highlight=False)
-    console.print(Text(heading, style="bold"))
+    # A line is not broken: a fingerprint is there to be copied.
+    console.print(Text(heading, style="bold"), soft_wrap=True)
     styles = {"+": "green", "-": "red", ">": "cyan", "~": "yellow"}
     for line in difference.lines():
-        console.print(Text(line, style=styles.get(line[0], "")))
+        console.print(Text(line, style=styles.get(line[0], "")), soft_wrap=True)
 
 
 def _table(rows: Iterable[tuple[str, ...]], style: str = "") -> Table:

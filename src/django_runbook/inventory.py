@@ -9,7 +9,16 @@ from typing import IO, Any
 from .canonical import one_line
 from .document import FORMAT_VERSION, dumped, problem_of, release_of
 from .explain import aligned
-from .model import Attribute, Declaration, Fragment, MergedRoutine, Problem, Searched, Source
+from .model import (
+    Attribute,
+    Declaration,
+    Fragment,
+    MergedRoutine,
+    Override,
+    Problem,
+    Searched,
+    Source,
+)
 
 _COLUMNS = ("source", "kind", "distribution", "looked at", "state", "gives")
 
@@ -85,10 +94,11 @@ def inventory(
 
 def _shippers(fragment: Fragment) -> list[str]:
     """Return the distributions that ship components which say a part of a fragment, sorted."""
-    said: tuple[Declaration | Attribute, ...] = (
+    said: tuple[Declaration | Attribute | Override, ...] = (
         *fragment.declarations,
         *fragment.attributes,
         *fragment.switch_helps,
+        *fragment.overrides,
     )
     return sorted({str(one.origin.component_of) for one in said if one.origin.component_of})
 
@@ -185,12 +195,13 @@ def print_inventory(
     for title in ("source", "looked at", "gives"):
         table.add_column(title, overflow="fold")
     for one in listed:
-        name, kind, release, where, note, gives = map(one_line, _row(one))
+        name, kind, release, where, note, _ = map(one_line, _row(one))
         source = Text(name, style="cyan")
         source.append(f"\n{kind}" + (f" of {release}" if release else ""), style="dim")
-        what = Text(gives.replace("; ", "\n"))
+        what = Text("\n".join(one_line(each.text) for each in one.gives))
         if note:
-            what = Text(note, style="red" if one.searched.hearing == "broken" else "yellow")
+            style = "red" if one.searched.hearing == "broken" else "yellow"
+            what = Text("\n").join([Text(note, style=style), *([what] if one.gives else [])])
         table.add_row(source, Text(where), what)
     console.print(table)
     for problem, line in ((one, line) for one in problems for line in one.lines):

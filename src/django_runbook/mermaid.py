@@ -47,6 +47,23 @@ def to_mermaid(plans: Sequence[Plan]) -> str:
     return "\n".join(_Chart(plans).lines(plans))
 
 
+def too_large(chart: str) -> str:
+    """Return why a flowchart is not drawn where Mermaid is set up as it comes, or nothing.
+
+    The limits are the defaults of its options ``maxTextSize`` and ``maxEdges``, which a chart
+    cannot raise for itself (Mermaid 11, configuration schema).
+
+    :param chart: the flowchart.
+    """
+    edges = chart.count(" --> ") + chart.count(" .-> ")
+    if edges <= 500 and len(chart) <= 50_000:
+        return ""
+    return (
+        f"The flowchart has {edges} arrows and {len(chart)} characters. Mermaid draws no more than "
+        "500 arrows and 50000 characters unless maxEdges and maxTextSize are set where it runs."
+    )
+
+
 class _Chart:
     """A flowchart: what its steps are called in it, and their colours."""
 

@@ -132,7 +132,8 @@ class Origin:
     def __str__(self) -> str:
         if self.file is None:
             return self.source.name
-        return f"{self.source.name} ({self.place})"
+        component = f"{self.component_of} " if self.component_of else ""
+        return f"{self.source.name} ({component}{self.place})"
 
     @property
     def place(self) -> str:
@@ -206,6 +207,14 @@ class Declaration:
     def secrets(self) -> tuple[Secret, ...]:
         """What of it must not be shown, each once."""
         return secrets_in(self.argv, dict(self.options), dict(self.env))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that its secrets come from, in the order of the words, then of
+        the names of options and variables.
+        """
+        named = [sorted(one.items(), key=str) for one in (self.options, self.env)]
+        return tuple(name for secret in secrets_in(self.argv, *named) for name in secret.variables)
 
     @property
     def command_line(self) -> str:

@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from .distributions import normalised
+from .distributions import is_whole, normalised
 from .model import Release
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.metadata import Distribution
 
 
@@ -27,7 +28,7 @@ class Releases:
     """Looks up distributions by their files, each directory of the environment once."""
 
     def __init__(self) -> None:
-        self._installed = cache(_installed)
+        self._of_root = cache(_Installed)
         self._of_package = cache(self._found)
 
     def of_module(self, name: str, path: str) -> Release | None:
@@ -40,41 +41,64 @@ class Releases:
         directory = Path(path)
         if tuple(directory.parts[-len(parts) :]) != tuple(parts):
             return None  # it is found in a way of its own
-        root = str(directory.parents[len(parts) - 1])
-        # A regular package is all of one distribution, a namespace of several.
-        depth = next(
-            (
-                count
-                for count in range(1, len(parts) + 1)
-                if os.path.isfile(os.path.join(root, *parts[:count], "__init__.py"))
-            ),
-            0,
-        )
-        return self._of_package(root, "/".join([*parts[:depth], "__init__.py"])) if depth else None
+        return self.of_file(directory.parents[len(parts) - 1], [*parts, "__init__.py"])
 
-    def of_file(self, path: str) -> Release | None:
-        """Return the distribution that a module's file came with, or ``None`` if nothing tells.
+    def of_file(self, root: Path, parts: Sequence[str]) -> Release | None:
+        """Return the distribution that a file came with, or ``None`` if nothing tells.
 
-        :param path: its path.
+        :param root: the directory that its package is imported from.
+        :param parts: the names on the way from there to the file, its own included.
         """
-        file = Path(path)
-        package = file.parent
-        while (package / "__init__.py").is_file():
-            package = package.parent
-        return self._of_package(str(package), file.relative_to(package).as_posix())
+        # A regular package is all of one distribution, a namespace may be of several.
+        for depth in range(1, len(parts)):
+            package = (*parts[:depth], "__init__.py")
+            if os.path.isfile(os.path.join(root, *package)):
+                return self._of_package(str(root), "/".join(package))
+        return self._of_package(str(root), "/".join(parts))
 
     def _found(self, root: str, file: str) -> Release | None:
         """Return what has installed ``root/file``."""
         package = PurePosixPath(file).parts[0].removesuffix(".py")
+        found = self._of_root(root).owner(package, file)
+        return found or _editable(package, os.path.join(root, file))
+
+
+class _Installed:
+    """What is installed in a directory, by the metadata directories in it.
+
+    :param root: the directory.
+    """
+
+    def __init__(self, root: str) -> None:
+        try:
+            names = sorted(os.listdir(root))
+        except OSError:
+            names = []
+        self._installed = [
+            (_squeezed(name.partition("-")[0]), Path(root, name))
+            for name in names
+            if name.endswith(".dist-info")
+        ]
+        self._record = cache(_record)
+
+    def owner(self, package: str, file: str) -> Release | None:
+        """Return what lists a file: what is called like its package is asked first."""
         wanted = _squeezed(package)
-        installed = self._installed(root)
-        alike = [one for one in installed if wanted in one[0] or one[0] in wanted]
-        rest = [one for one in installed if one not in alike]
-        for _, path in (*alike, *rest):
-            distribution = _at(path)
-            if _lists(distribution, file):
-                return _release(distribution)
-        return _editable(package, os.path.join(root, file))
+        found = None
+        for name, path in sorted(self._installed, key=lambda one: _unlike(one[0], wanted)):
+            if found is not None and name != found[0]:
+                break
+            release = _release(path) if f"\n{file}," in self._record(path) else None
+            if release is not None and found is not None:
+                return None  # one of two versions is what an upgrade has left behind
+            if release is not None:
+                found = name, release
+        return None if found is None else found[1]
+
+
+def _unlike(name: str, package: str) -> int:
+    """Return how little alike the names of a distribution and of a package are, 0 for the same."""
+    return 0 if name == package else 1 if package in name or name in package else 2
 
 
 def _squeezed(name: str) -> str:
@@ -82,17 +106,12 @@ def _squeezed(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _installed(root: str) -> tuple[tuple[str, Path], ...]:
-    """Return the metadata directories of a directory, with the names of their distributions."""
+def _record(path: Path) -> str:
+    """Return the list of the files that a distribution has installed, a line each."""
     try:
-        names = sorted(os.listdir(root))
-    except OSError:
-        return ()
-    return tuple(
-        (_squeezed(name.partition("-")[0]), Path(root, name))
-        for name in names
-        if name.endswith(".dist-info")
-    )
+        return f"\n{_at(path).read_text('RECORD') or ''}"
+    except UnicodeDecodeError:  # it is not for us to complain of
+        return ""
 
 
 def _at(path: Path) -> Distribution:
@@ -101,13 +120,22 @@ def _at(path: Path) -> Distribution:
     return importlib.metadata.Distribution.at(path)
 
 
-def _lists(distribution: Distribution, file: str) -> bool:
-    return f"\n{file}," in f"\n{distribution.read_text('RECORD') or ''}"
+def _release(path: Path) -> Release | None:
+    return _release_of(_at(path))
 
 
-def _release(distribution: Distribution) -> Release | None:
-    name = distribution.metadata["Name"]
-    return Release(normalised(name), distribution.version) if name else None
+def _release_of(distribution: Distribution) -> Release | None:
+    """Return what a distribution says that it is, if it says so."""
+    try:
+        if not is_whole(distribution):
+            return None
+        metadata = distribution.metadata
+    except UnicodeDecodeError:
+        return None
+    if "Name" not in metadata:
+        return None
+    version = metadata["Version"] if "Version" in metadata else None  # noqa: SIM401 - it has no get()
+    return Release(normalised(metadata["Name"]), version)
 
 
 def _editable(package: str, path: str) -> Release | None:
@@ -121,8 +149,9 @@ def _editable(package: str, path: str) -> Release | None:
     try:
         distribution = importlib.metadata.distribution(package)
         said = json.loads(distribution.read_text("direct_url.json") or "{}")
-        url = urlsplit(said.get("url", ""))
-    except (importlib.metadata.PackageNotFoundError, ValueError, AttributeError):
-        return None
-    below = Path(path).is_relative_to(unquote(url.path)) if url.scheme == "file" else False
-    return _release(distribution) if below else None
+        url = urlsplit(said["url"])
+        editable = bool(said["dir_info"]["editable"])
+    except (importlib.metadata.PackageNotFoundError, LookupError, TypeError, ValueError):
+        return None  # it is not there, or was installed in another way
+    below = url.scheme == "file" and Path(path).is_relative_to(unquote(url.path))
+    return _release_of(distribution) if editable and below else None

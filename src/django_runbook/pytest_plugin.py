@@ -1,7 +1,8 @@
 """The fixtures of :mod:`django_runbook.testing`, which pytest finds by the entry point.
 
 pytest imports this module at the start of every run in the environment, be there a Django site in
-it or not. So it imports nothing but pytest, and Django only in a test that asks for a fixture.
+it or not. So it imports what a settings file does, and Django only in a test that asks for a
+fixture.
 """
 
 from __future__ import annotations

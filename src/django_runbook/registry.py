@@ -16,7 +16,7 @@ from typing import Any
 from .commands import to_option, to_symbol
 from .exceptions import PlanError, UnknownRoutine, UnknownSwitch
 from .merge import Merged, contains, merge, sources_of
-from .model import Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
+from .model import CONTROLS, Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
 from .order import order
 from .preflight import cannot_run, locks_of
@@ -116,7 +116,12 @@ class Registry:
             known = ", ".join(self.routines) or "none"
             hint = closest(symbol, self.routines) or f"Known routines: {known}."
             message = f"There is no routine {name!r}. {hint}"
-            errors = [one for one in self.problems if one.level == "error"]
+            # What is wrong with another routine is no reason for this one to be missing.
+            errors = [
+                one
+                for one in self.problems
+                if one.level == "error" and one.routine in (None, symbol)
+            ]
             raise PlanError(message, errors) if errors else UnknownRoutine(message)
         return self.routines[symbol]
 
@@ -163,7 +168,6 @@ class Registry:
             everything=everything,
             problems=(*problems, *_problems_within(plan), *cannot_run(plan), *unusable),
             locks=locks,
-            roots=self._collected.roots,
             sources=tuple((one, counts.get(one.source, 0)) for one in self._collected.searched),
         )
 
@@ -177,7 +181,11 @@ class Registry:
         nest: bool,
     ) -> Plan:
         """Return a plan whose steps know in which process and transaction they will run."""
-        plan = replace(order(routine, active), given=_settled(controls, routine))
+        plan = replace(
+            order(routine, active),
+            given=_settled(controls, routine),
+            roots=self._collected.roots,
+        )
         # A nested routine that says so itself keeps its commands in this process.
         apart = controls.get("subprocess")
         outer = replace(
@@ -211,6 +219,8 @@ class Registry:
 def _refuse_wrong_types(controls: Mapping[str, Any]) -> None:
     """Raise for a control that code has given as anything else than settings may."""
     for name, value in controls.items():
+        if name not in CONTROLS:
+            raise TypeError(f"There is no control {name!r}. {closest(name, CONTROLS)}".strip())
         kinds, more = _KINDS.get(name, ((bool,), ""))
         if value is not None and (not isinstance(value, kinds) or value in ("", [], ())):
             raise TypeError(f"{name} must be True, False{more} or None, not {value!r}.")

@@ -86,8 +86,13 @@ class Secret:
     @property
     def missing(self) -> tuple[str, ...]:
         """The environment variables that it comes from and that are not set."""
+        return tuple(name for name in self.variables if name not in os.environ)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that it comes from, set or not."""
         names = (part.name for part in self._parts if isinstance(part, _Variable))
-        return tuple(name for name in names if isinstance(name, str) and name not in os.environ)
+        return tuple(name for name in names if isinstance(name, str))
 
     @property
     def malformed(self) -> str:

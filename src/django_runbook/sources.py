@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from django.apps import apps
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import module_has_submodule
 
 from .assignments import combine, place_additions
@@ -122,8 +122,18 @@ def from_settings(releases: Releases) -> Gathered:
     files = SettingsFiles(releases)
     reader = Reader(SETTINGS, files.locate)
     fragments = reader.read(files.declared)
-    searched = Searched(SETTINGS, where=str(getattr(settings, "SETTINGS_MODULE", None) or ""))
+    searched = Searched(SETTINGS, where=settings_module())
     return Gathered(fragments, reader.problems, [searched], files.roots)
+
+
+def settings_module() -> str:
+    """Return the settings module's name, or nothing if there is none.
+
+    Settings that a test overrides do not tell it, but the variable that they were found by does.
+    """
+    return str(
+        getattr(settings, "SETTINGS_MODULE", None) or os.environ.get(ENVIRONMENT_VARIABLE) or ""
+    )
 
 
 class SettingsFiles:
@@ -135,7 +145,7 @@ class SettingsFiles:
     """
 
     def __init__(self, releases: Releases | None = None) -> None:
-        name = str(getattr(settings, "SETTINGS_MODULE", None) or "")
+        name = settings_module()
         self._releases = releases or Releases()
         self._namespace: Mapping[str, Any] = vars(sys.modules[name]) if name in sys.modules else {}
         self.path: str | None = self._namespace.get("__file__")
@@ -146,11 +156,23 @@ class SettingsFiles:
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """The project's directory, as it is named and where it really is; none if that is all."""
-        if self._root is None or len(self._root.parts) == 1:
+        """The project's directory, as it is named and where it really is; none if that is all.
+
+        It is the one that the settings' package lies in, or that above it which the settings call
+        ``BASE_DIR``, as those of a project whose code lies in ``src/`` do.
+        """
+        if self._root is None:
             return ()
-        named = os.path.abspath(self._root)
-        return tuple(dict.fromkeys((named, os.path.realpath(named))))
+        named = Path(os.path.abspath(self._root))
+        real = Path(os.path.realpath(named))
+        base = getattr(settings, "BASE_DIR", None)
+        if isinstance(base, str | os.PathLike) and os.path.isabs(base):
+            above = Path(os.path.realpath(base))
+            below = real.relative_to(above).parts if real.is_relative_to(above) else ()
+            if below and named.parts[-len(below) :] == below:
+                named, real = named.parents[len(below) - 1], above
+        both = dict.fromkeys(map(str, (named, real)))
+        return tuple(one for one in both if one != os.path.dirname(one))
 
     @property
     def included(self) -> list[str]:
@@ -232,8 +254,11 @@ class SettingsFiles:
         if file not in self._shipped:
             path = Path(os.path.abspath(file))
             root = self._root_of(path)
-            own = root is None or (root == self._root and root.name not in _INSTALLED)
-            self._shipped[file] = None if own else self._releases.of_file(str(path))
+            if root is None or (root == self._root and root.name not in _INSTALLED):
+                self._shipped[file] = None
+            else:
+                parts = path.relative_to(root).parts
+                self._shipped[file] = self._releases.of_file(root, parts)
         return self._shipped[file]
 
     def _from_root(self, path: Path) -> str:

@@ -25,7 +25,7 @@ def test_an_upgrade_that_changes_the_deploy_is_noticed(runbook: Runbook) -> None
     """A version of acme-cdn with one step more is told apart, with both of its versions."""
     newer = runbook.distribution("acme-cdn", "2.0.0")
     newer.system("deploy", "acme-cdn-purge", "--everything", step_id="purge", priority=90)
-    newer.system("deploy", "acme-cdn-verify", step_id="verify", run_after=["purge"])
+    newer.system("deploy", "acme-cdn-verify", step_id="verify", run_after=["acme-cdn:purge"])
     newer.system("deploy", "acme-cdn-preheat", step_id="preheat")
 
     with pytest.raises(AssertionError) as caught:

@@ -80,7 +80,7 @@ class RoutineRun:
         self._deadline = deadline
         self._continue = bool(plan.control("continue_on_error"))
         # What runs no step has nothing to undo, and may have no database.
-        self._aliases = () if session.instead else databases(plan.control("atomic"))
+        self._aliases = () if session.instead is not None else databases(plan.control("atomic"))
         self._savepoints = tuple(dict.fromkeys((*within, *self._aliases)))
         self._entries = entries_of(plan)
         self._routine = routine_of(plan, self._entries)

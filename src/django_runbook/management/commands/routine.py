@@ -34,7 +34,7 @@ from django_runbook.inventory import (
     inventory_to_text,
     print_inventory,
 )
-from django_runbook.mermaid import to_mermaid
+from django_runbook.mermaid import to_mermaid, too_large
 from django_runbook.model import MergedRoutine, Plan, Problem
 from django_runbook.nesting import CONTROL_OPTIONS
 from django_runbook.order import order
@@ -294,7 +294,10 @@ class Command(TyperCommand, rich_markup_mode="rich"):
 
     def _draw(self, plans: list[Plan], problems: Iterable[Problem]) -> None:
         """Print a flowchart; what is wrong with the plans, which has no place in it, to stderr."""
-        self._write(to_mermaid(plans))
+        chart = to_mermaid(plans)
+        self._write(chart)
+        if too_large(chart):
+            self.stderr.write(too_large(chart))
         for problem in problems:
             if problem.level == "error":
                 self.stderr.write("\n".join(problem.lines))
@@ -314,8 +317,10 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         self._end_with(plan.problems)
 
     def _print_difference(self, difference: Difference, pin: Pin) -> None:
-        is_not = "not " if difference else ""
-        heading = f"The plan of {difference.routine!r} is {is_not}the one in {pin.path}."
+        verdict = f"is the one in {pin.path}."
+        if difference:
+            verdict = f"is not the one in {pin.path}: {difference.summary}."
+        heading = printable(f"The plan of {difference.routine!r} {verdict}")
         if self._on_terminal:
             print_difference(heading, difference, self._out, color=not self.no_color)
         else:
@@ -385,7 +390,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     def _run_plan(self, plan: Plan, wait: float | None, pin: Pin | None) -> None:
         if wait is not None and not wait >= 0:
             self._wrong_usage(f"--wait takes a number of seconds, 0 or more, not {wait:g}.")
-        if wait and not plan.locks and not plan.errors:
+        if wait and pin is None and not plan.locks and not plan.errors:
             self._wrong_usage(
                 f"Routine {plan.routine!r} takes no lock, so that there is nothing to wait for. "
                 "Give --lock, or state lock=True."
@@ -401,8 +406,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         from_command_line = getattr(self, "_called_from_command_line", False)
         what: dict[str, Any] = {"routine": plan}
         if plan.locks:  # it is made afresh when they are held
-            what = {"routine": plan.routine, "switches": plan.active, **plan.given}
-            what["everything"] = plan.everything
+            what = {"routine": plan.routine, "everything": plan.everything, **plan.given}
+            what["switches"] = () if plan.everything else plan.active
         run_routine(
             **what,
             wait=wait or 0.0,
