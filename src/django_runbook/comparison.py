@@ -163,6 +163,11 @@ class _Comparison:
             yield entry
         if "plan" in old and "plan" in new:
             yield from self._of_plans(old["plan"], new["plan"], f"{name} > ")
+            return
+        for one, step in _running(new.get("plan", _NO_PLAN)).items():
+            yield from self._added(f"{name} > {one}", None, step, "")
+        for one, step in _running(old.get("plan", _NO_PLAN)).items():
+            yield from self._removed(f"{name} > {one}", step, None, "")
 
     def _of_both(self, kind: Kind, name: str, old: Document, new: Document, read: _Read) -> Entry:
         """Return the entry of a step that both plans run."""
@@ -328,16 +333,21 @@ def _longest_rise(steps: Sequence[tuple[int, int, str]]) -> list[tuple[int, int,
 
 def _releases(expected: Document, found: Document) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the distributions behind two plans whose version is another one."""
-    origins = [origin for one in (expected, found) for origin in _origins(one)]
-    names = {
-        (one["kind"], one["source"]): one["distribution"]
-        for one in origins
-        if one["distribution"] and one["kind"] != "settings"
-    }
-    was, now = (_versions(one, names) for one in (expected, found))
+    names = [_distributions(one) for one in (expected, found)]
+    was = _versions(expected, names[1] | names[0])
+    now = _versions(found, names[0] | names[1])
     for name in sorted({*was, *now}):
         if was.get(name, ()) != now.get(name, ()):
             yield name, was.get(name), now.get(name)
+
+
+def _distributions(document: Document) -> dict[tuple[str, str], str]:
+    """Return which distribution is behind each app and distribution that has a step in a plan."""
+    return {
+        (one["kind"], one["source"]): one["distribution"]
+        for one in _origins(document)
+        if one["distribution"] and one["kind"] != "settings"
+    }
 
 
 def _origins(document: Document) -> Iterator[Document]:

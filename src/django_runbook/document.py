@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .canonical import jsonable
+from .canonical import jsonable, printable
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Release, Searched, Step
 
 FORMAT_VERSION = "1.0"
@@ -299,7 +299,7 @@ def shown_origin(origin: Mapping[str, Any]) -> str:
     place = origin["file"] or ""
     if place and origin["line"] is not None:
         place += f":{origin['line']}"
-    return f"{name} {place}".strip()
+    return printable(f"{name} {place}".strip())
 
 
 def release_of(release: Release | None) -> dict[str, str | None]:

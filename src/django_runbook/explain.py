@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from .canonical import jsonable, one_line
+from .canonical import jsonable, one_line, printable
 from .commands import to_option
 from .document import controls_of, fingerprint, hooks_of, origin_of, shown_origin
 from .model import Plan, Step
@@ -37,7 +37,7 @@ def _row(step: Step, position: str, indent: str) -> tuple[str, ...]:
     return (
         position,
         _shown_priority(step),
-        indent + step.id,
+        indent + printable(step.id),
         shown_origin(origin_of(step.origin)),
         _shown_switches(step),
         _why(step),
@@ -138,7 +138,7 @@ def _footing(plan: Plan) -> list[str]:
         if not steps
     ]
     if quiet:
-        lines.append(f"Searched, without a step here: {', '.join(dict.fromkeys(quiet))}.")
+        lines.append(f"Searched, without a step here: {one_line(', '.join(dict.fromkeys(quiet)))}.")
     lines.append(f"Fingerprint: {fingerprint(plan)}")
     return lines
 

@@ -162,7 +162,8 @@ class Problem:
     @property
     def lines(self) -> tuple[str, str]:
         """The problem as people read it: what and whose, then how to mend it."""
-        what = f"{self.level.upper()} {self.origin}: ({self.id}) {one_line(self.message)}"
+        whose = one_line(self.origin)
+        what = f"{self.level.upper()} {whose}: ({self.id}) {one_line(self.message)}"
         return (what, f"    HINT: {one_line(self.hint)}")
 
     @property

@@ -150,12 +150,16 @@ def read_pin(path: str | os.PathLike[str]) -> Pin:
     """
     name = os.fspath(path)
     document = _parsed(name)
-    wrong = _no_plan(document)
+    try:
+        wrong = _no_plan(document)
+        found = "" if wrong else fingerprint_of(document, document["roots"])
+    except RecursionError:
+        wrong, found = "something is nested in it without end", ""
     if wrong:
         again = "Write it anew with: manage.py routine NAME --explain --format json"
         _refuse(name, wrong, again)
     version = document["format_version"]
-    if fingerprint_of(document, document["roots"]) != document["fingerprint"]:
+    if found != document["fingerprint"]:
         other = (
             "" if version == FORMAT_VERSION else f", or is of another format ({_shown(version)})"
         )
@@ -184,10 +188,7 @@ def _no_plan(document: Any) -> str:
         )
     if "routines" in document:
         return "it holds the plans of all routines, and a pin holds one"
-    try:
-        return next(_departures(document, _PLAN), "") or _contradiction(document)
-    except RecursionError:
-        return "routines are nested in it without end"
+    return next(_departures(document, _PLAN), "") or _contradiction(document)
 
 
 def _parsed(name: str) -> Any:
@@ -257,9 +258,14 @@ def _departures_within(
 def _contradiction(document: Mapping[str, Any]) -> str:
     """Return what in a document is as in no plan, though each part of it may be."""
     # A root that is no directory of a project would hide words that are others.
-    for root in document.get("roots", ()):
+    for root in document["roots"]:
         if not root.startswith("/") or root == "/":
             return f"{_shown(root)} cannot be the project's directory"
+    return _contradiction_of_steps(document)
+
+
+def _contradiction_of_steps(document: Mapping[str, Any]) -> str:
+    """Return what in the steps of a plan, or of one nested in it, is as in no plan."""
     steps = document["steps"]
     known: set[str] = set()
     for step in steps:
@@ -274,7 +280,7 @@ def _contradiction(document: Mapping[str, Any]) -> str:
     running = sum(step["status"] == "run" for step in steps)
     if positions != [*range(1, running + 1), *[None] * (len(steps) - running)]:
         return "the positions of its steps are not those of a plan"
-    nested = (_contradiction(step["plan"]) for step in steps if "plan" in step)
+    nested = (_contradiction_of_steps(step["plan"]) for step in steps if "plan" in step)
     return next(filter(None, nested), "")
 
 

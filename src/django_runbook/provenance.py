@@ -29,7 +29,7 @@ class Releases:
 
     def __init__(self) -> None:
         self._of_root = cache(_Installed)
-        self._of_package = cache(self._found)
+        self._of_path = cache(self._found)
 
     def of_module(self, name: str, path: str) -> Release | None:
         """Return the distribution that a package came with, or ``None`` if nothing tells.
@@ -41,7 +41,10 @@ class Releases:
         directory = Path(path)
         if tuple(directory.parts[-len(parts) :]) != tuple(parts):
             return None  # it is found in a way of its own
-        return self.of_file(directory.parents[len(parts) - 1], [*parts, "__init__.py"])
+        root = directory.parents[len(parts) - 1]
+        if (directory / "__init__.py").is_file():
+            return self.of_file(root, [*parts, "__init__.py"])
+        return self._of_path(str(root), "/".join([*parts, ""]))
 
     def of_file(self, root: Path, parts: Sequence[str]) -> Release | None:
         """Return the distribution that a file came with, or ``None`` if nothing tells.
@@ -49,18 +52,16 @@ class Releases:
         :param root: the directory that its package is imported from.
         :param parts: the names on the way from there to the file, its own included.
         """
-        # A regular package is all of one distribution, a namespace may be of several.
-        for depth in range(1, len(parts)):
-            package = (*parts[:depth], "__init__.py")
-            if os.path.isfile(os.path.join(root, *package)):
-                return self._of_package(str(root), "/".join(package))
-        return self._of_package(str(root), "/".join(parts))
+        return self._of_path(str(root), f"{'/'.join(parts)},")
 
-    def _found(self, root: str, file: str) -> Release | None:
-        """Return what has installed ``root/file``."""
-        package = PurePosixPath(file).parts[0].removesuffix(".py")
-        found = self._of_root(root).owner(package, file)
-        return found or _editable(package, os.path.join(root, file))
+    def _found(self, root: str, path: str) -> Release | None:
+        """Return what has installed a path below a directory.
+
+        :param path: how a line of a list begins: with a file and a comma, or with a directory.
+        """
+        package = PurePosixPath(path.rstrip(",")).parts[0].removesuffix(".py")
+        found = self._of_root(root).owner(package, path)
+        return found or _editable(package, os.path.join(root, path))
 
 
 class _Installed:
@@ -81,14 +82,20 @@ class _Installed:
         ]
         self._record = cache(_record)
 
-    def owner(self, package: str, file: str) -> Release | None:
-        """Return what lists a file: what is called like its package is asked first."""
+    def owner(self, package: str, path: str) -> Release | None:
+        """Return what lists a path: what is called like its package is asked first.
+
+        :param package: the package at the top.
+        :param path: how a line of the list begins.
+        """
         wanted = _squeezed(package)
         found = None
-        for name, path in sorted(self._installed, key=lambda one: _unlike(one[0], wanted)):
+        for name, info in sorted(
+            self._installed, key=lambda one: (_unlike(one[0], wanted), one[0])
+        ):
             if found is not None and name != found[0]:
                 break
-            release = _release(path) if f"\n{file}," in self._record(path) else None
+            release = _release(info) if f"\n{path}" in self._record(info) else None
             if release is not None and found is not None:
                 return None  # one of two versions is what an upgrade has left behind
             if release is not None:
@@ -149,7 +156,7 @@ def _editable(package: str, path: str) -> Release | None:
     try:
         distribution = importlib.metadata.distribution(package)
         said = json.loads(distribution.read_text("direct_url.json") or "{}")
-        url = urlsplit(said["url"])
+        url = urlsplit(str(said["url"]))
         editable = bool(said["dir_info"]["editable"])
     except (importlib.metadata.PackageNotFoundError, LookupError, TypeError, ValueError):
         return None  # it is not there, or was installed in another way

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 
@@ -76,7 +76,9 @@ def lock_name(project: str, routine: str) -> str:
 
 def _project() -> str:
     """Return the top-level package of the settings module: it is the same on every machine."""
-    return str(getattr(settings, "SETTINGS_MODULE", None) or "django").partition(".")[0]
+    # Settings that a test overrides do not tell their module, and the variable does.
+    module = getattr(settings, "SETTINGS_MODULE", None) or os.environ.get(ENVIRONMENT_VARIABLE)
+    return str(module or "django").partition(".")[0]
 
 
 def _automatic(options: Mapping[str, Any]) -> str:

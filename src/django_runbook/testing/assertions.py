@@ -31,6 +31,7 @@ def assert_steps(plan: Plan, ids: Iterable[str]) -> None:
     if expected == found:
         return
     origins = {step.id: str(step.origin) for step in plan.steps}
+    origins |= {step.id: step.reason.detail for step in plan.left_out}
     lines = [
         f"{line}  {origins.get(line[2:], '')}".rstrip()
         for line in difflib.ndiff(expected, found)
@@ -45,6 +46,7 @@ def assert_order(plan: Plan, *ids: str) -> None:
     :param plan: the plan.
     :param ids: the ids of the steps, two at least.
     :raises AssertionError: if it does not; says why each stands where it stands.
+    :raises TypeError: if fewer are named.
     """
     if len(ids) < 2:
         raise TypeError("assert_order() takes the ids of two steps or more.")
@@ -52,7 +54,7 @@ def assert_order(plan: Plan, *ids: str) -> None:
     for before, after in pairwise(steps):
         if (before.position or 0) >= (after.position or 0):
             shown = "\n".join(
-                f"  {step.position} {step.id}  {step.origin}  {step.reason.detail}".rstrip()
+                f"  {step.position} {step.id}  {step.origin}  {_place(step)}"
                 for step in plan.steps
                 if step.id in ids
             )
@@ -67,7 +69,10 @@ def assert_not_run(plan: Plan, *ids: str) -> None:
     :param plan: the plan.
     :param ids: the ids of the steps.
     :raises AssertionError: if one runs, or if there is none of that id.
+    :raises TypeError: if none is named.
     """
+    if not ids:
+        raise TypeError("assert_not_run() takes the id of one step or more.")
     left_out = {step.id for step in plan.left_out}
     for one in ids:
         if one not in left_out:
@@ -89,6 +94,11 @@ def assert_pinned(plan: Plan, path: str | os.PathLike[str]) -> None:
     if difference:
         lines = "\n".join(difference.lines())
         raise AssertionError(f"{_of(plan)} is not the one in {os.fspath(path)}.\n{lines}")
+
+
+def _place(step: Step) -> str:
+    """Return why a step stands where it stands."""
+    return step.reason.detail or f"priority {step.declaration.priority}"
 
 
 def _of(plan: Plan) -> str:

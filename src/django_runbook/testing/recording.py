@@ -37,6 +37,11 @@ class Recorded:
         return dict(self.step.declaration.options)
 
     @property
+    def env(self) -> dict[str, Any]:
+        """The environment variables of a system command, besides those of the routine."""
+        return dict(self.step.declaration.env)
+
+    @property
     def command_line(self) -> str:
         """The command and its arguments on one line, as a shell would take them."""
         return self.step.command_line

@@ -49,12 +49,15 @@ class _Distribution:
     """A distribution that is not installed."""
 
     release: Release
-    hooks: Any
+    hooks: Any = None
+    entry_point: str = ""
     contribution: Contribution = field(default_factory=Contribution)
 
     @property
     def source(self) -> Source:
-        return Source("distribution", self.release.name, release=self.release)
+        return Source(
+            "distribution", self.release.name, entry_point=self.entry_point, release=self.release
+        )
 
 
 class Runbook:
@@ -83,7 +86,12 @@ class Runbook:
         return self._apps.setdefault(label, Contribution())
 
     def distribution(
-        self, name: str, version: str | None = None, *, hooks: Any = None
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        hooks: Any = None,
+        entry_point: str | None = None,
     ) -> Contribution:
         """Return what a distribution declares with that is not installed.
 
@@ -92,13 +100,16 @@ class Runbook:
         :param name: its name, in any spelling.
         :param version: its version.
         :param hooks: a module with the hook, as an entry point would name it.
+        :param entry_point: the name of its entry point, for sites that allow or block it by that.
         """
         release = Release(normalised(name), version)
-        known = self._distributions.setdefault(release.name, _Distribution(release, hooks))
+        known = self._distributions.setdefault(release.name, _Distribution(release))
         if version is not None:
             known.release = release
         if hooks is not None:
             known.hooks = hooks
+        if entry_point is not None:
+            known.entry_point = entry_point
         return known.contribution
 
     def plan(
