@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from django_runbook.comparison import differ
@@ -39,7 +39,12 @@ from django_runbook.secret import Secret
 from .projects import Project, hook, line_of, write
 from .reference import ACME, SHOP, ZETA, fragment, step
 
-many = settings(deadline=None, max_examples=150)
+pytestmark = pytest.mark.ours
+
+
+many = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
+)  # where the machine is busy
 
 ACTIVE = ("demo",)
 """The switches that are on in every plan here, in the outermost routine and in those nested."""
@@ -404,7 +409,6 @@ def longest_rises(numbers: Sequence[int]) -> Iterator[tuple[int, ...]]:
 # --- properties ----------------------------------------------------------------------------------
 
 
-@pytest.mark.ours
 @many
 @given(pairs())
 def test_there_is_a_difference_exactly_if_something_else_would_run(
@@ -425,7 +429,6 @@ def test_there_is_a_difference_exactly_if_something_else_would_run(
     assert found.document()["as_expected"] is same
 
 
-@pytest.mark.ours
 @many
 @given(pairs())
 def test_every_step_that_is_not_as_expected_is_told_once(pair: tuple[Site, Site]) -> None:
@@ -463,7 +466,10 @@ def test_every_step_that_is_not_as_expected_is_told_once(pair: tuple[Site, Site]
     for entry in (one for one in found if one.kind in ("added", "removed")):
         there = {**came, **went}[entry.id]
         sides = (entry.old, entry.new) if entry.kind == "removed" else (entry.new, entry.old)
-        assert sides == (as_told(there), as_told(left_out.get(entry.id)))
+        assert sides[0] == as_told(there)
+        off = left_out.get(entry.id)
+        assert (sides[1] and sides[1]["origin"]) == (off and off["origin"])
+        assert (sides[1] and sides[1]["position"]) is None
         assert {one.attribute for one in entry.changes} == besides_its_words(there)
 
 
@@ -485,13 +491,13 @@ def unlike_in_order(level: Level) -> list[str]:
     ]
 
 
-def as_told(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return what is told of a step in one of the plans."""
+def as_told(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a step that runs in one of the plans."""
 
     def relocated(value: Any) -> Any:
         return json.loads(json.dumps(value).replace(ROOTS[2], "<project>"))
 
-    return one and {
+    return {
         "position": one["position"],
         "argv": relocated(one["argv"]),
         "options": relocated(one["options"]),
@@ -512,7 +518,6 @@ def besides_its_words(one: Mapping[str, Any]) -> set[str]:
     return {name for name, value in stated.items() if value or value == ""}
 
 
-@pytest.mark.ours
 @many
 @given(pairs())
 def test_what_has_not_moved_stands_in_the_same_order(pair: tuple[Site, Site]) -> None:
@@ -540,7 +545,6 @@ def stated(document: Mapping[str, Any], step_id: str) -> list[Any]:
     return [by_id(document)[step_id][name] for name in names]
 
 
-@pytest.mark.ours
 @many
 @given(st.permutations("abcdefg"), st.permutations("abcdefg"), st.data())
 def test_as_few_steps_as_can_be_are_told_to_have_moved(
@@ -575,7 +579,6 @@ def test_as_few_steps_as_can_be_are_told_to_have_moved(
         assert places != sorted(places)
 
 
-@pytest.mark.ours
 @many
 @given(pairs(), words)
 def test_a_difference_is_the_same_text_each_time_and_does_nothing_to_a_terminal(
@@ -601,7 +604,6 @@ def test_a_difference_is_the_same_text_each_time_and_does_nothing_to_a_terminal(
     assert text == dumped(differ(old, json.loads(dumped(new))).document())
 
 
-@pytest.mark.ours
 @many
 @given(sites())
 def test_a_plan_has_no_difference_from_itself(site: Site) -> None:
@@ -907,11 +909,16 @@ def test_what_a_routine_states_is_told_with_who_stated_it() -> None:
 
 def test_a_control_that_the_caller_gives_has_no_origin() -> None:
     """No source has stated it, so none is named."""
-    old = plan(fragment(SHOP, step("probe")))
+    parts = [fragment(SHOP, step("routine", "package")), fragment(SHOP, routine="package")]
+    atomic = fragment(SHOP, routine="package", attributes=[("atomic", True)])
+    new = replace(plan(*parts, atomic), given={"atomic": True})
 
-    assert told(old, replace(old, given={"atomic": True})) == [
+    assert told(plan(*parts), new) == [
         "~ deploy",
         "    by what this run asks for",
+        "    controls.atomic: false -> true",
+        "~ shop:routine > package",
+        "    by shop shop.py:101",
         "    controls.atomic: false -> true",
     ]
 
@@ -1361,25 +1368,29 @@ def test_a_directory_that_the_settings_spell_out_is_the_same_in_each_checkout() 
 
     found = compared(lying("/srv/site"), lying("/home/me/site"))
     assert not found
+    assert found.expected != found.found
+    assert found.document()["as_expected"]
     assert (found.entries, list(found.lines())) == ((), [])
     assert told(lying("/srv/site"), lying("/home/me/site", "more")) == [
         "+ settings:more, at 2: more",
         "    by settings settings.py:2",
     ]
-    other = compared(lying("/srv/site"), lying("/srv"))
-    assert not other
+    assert not compared(lying("/home/me/site"), lying("/srv/site"))
 
 
 def test_where_the_project_lies_is_not_shown_of_a_step_that_came_or_went() -> None:
-    """Its command line, too, is the same text in each checkout."""
+    """Its command line and what else it states are the same text in each checkout, too."""
     root = "/srv/site"
-    having = step("probe", f"{root}/x", options={"to": f"{root}/y"})
-    with_it = plan(fragment(SETTINGS, step("last"), having), root=root)
-    without = plan(fragment(SETTINGS, step("last")), root=root)
+    having = [
+        step("probe", f"{root}/x", options={"to": f"{root}/y"}),
+        step("true", kind="system", env={"HOME": root}),
+    ]
+    with_it = plan(fragment(SETTINGS, step("last"), *having), root=root)
+    without = plan(fragment(SETTINGS, step("last")), root="/home/me/site")
 
-    command = "probe '<project>/x' (to=\"<project>/y\")"
-    assert told(without, with_it)[0] == f"+ settings:probe, at 2: {command}"
-    assert told(with_it, without)[0] == f"- settings:probe, at 2: {command}"
+    for lines in (told(without, with_it), told(with_it, without)):
+        assert lines[0][1:] == " settings:probe, at 2: probe '<project>/x' (to=\"<project>/y\")"
+        assert lines[-1] == '    env.HOME: "<project>"'
 
 
 def test_where_the_project_lies_may_be_in_the_name_of_an_option() -> None:
@@ -1396,7 +1407,17 @@ def test_where_the_project_lies_may_be_in_the_name_of_an_option() -> None:
     ]
 
 
-# --- as JSON, on a terminal and in a pipe ---------------------------------------------------------
+# --- in short, as JSON, on a terminal and in a pipe ----------------------------------------------
+
+
+def test_a_difference_in_short() -> None:
+    """How many steps of each kind there are, as far as there are any; those within count, too."""
+    one, two = fragment(SHOP, step("a")), fragment(SHOP, step("a"), step("b"), step("c"))
+
+    assert compared(plan(one), plan(one)).summary == ""
+    assert compared(plan(one), plan(two)).summary == "2 added"
+    three = fragment(SHOP, step("a", "x"), step("routine", "package"))
+    assert compared(plan(two), plan(three, PACKAGE)).summary == "3 added, 2 removed, 1 changed"
 
 
 def test_the_form_of_the_json_document() -> None:

@@ -28,6 +28,9 @@ from django_runbook.pins import Pin, read_pin
 from .live import Live
 from .projects import Project, Ran, hook, install, line_of, write
 
+pytestmark = pytest.mark.ours
+
+
 SHA = "sha256:[0-9a-f]{64}"
 
 PINNED = ("--expect", "deploy.plan.json")

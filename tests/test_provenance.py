@@ -23,6 +23,9 @@ from django_runbook.provenance import Releases
 
 from .projects import Project, Ran, hook, ids, install, write
 
+pytestmark = pytest.mark.ours
+
+
 EDITABLE = {"editable": True}
 PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .canonical import jsonable, printable
@@ -193,11 +193,17 @@ def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
     }
     document["fingerprint"] = fingerprint_of(document, plan.roots)
     if not nested:
-        plain = what_runs(document, Relocation(()))
-        document["roots"] = [
-            root for root in plan.roots if what_runs(document, Relocation([root])) != plain
-        ]
+        words = list(_words(document))
+        document["roots"] = [root for root in plan.roots if Relocation([root])(words) != words]
     return document
+
+
+def _words(document: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what in a document may hold the project's directory."""
+    for step in document["steps"]:
+        yield from (step["argv"], step["options"], step["env"])
+        if "plan" in step:
+            yield from _words(step["plan"])
 
 
 def controls_of(plan: Plan) -> dict[str, Any]:

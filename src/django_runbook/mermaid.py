@@ -7,10 +7,12 @@ block.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from .canonical import one_line
+from .canonical import jsonable, one_line
 from .commands import to_option
 from .document import PROJECT, Relocation
 from .explain import shown_command
@@ -33,10 +35,24 @@ black words on them they can be read on a light page and on a dark one."""
 _COLOURS: Final = "fill:{},stroke:{},color:#111827"
 _ROUTINE: Final = "fill:none,stroke:#9ca3af"
 _LEFT: Final = "left"
-_LEFT_OUT: Final = "fill:#f3f4f6,stroke:#9ca3af,color:#6b7280,stroke-dasharray:4"
+_LEFT_OUT: Final = "fill:#f3f4f6,stroke:#9ca3af,color:#4b5563,stroke-dasharray:4"
 _AS_IT_IS: Final = frozenset(" -./:,()+=_")
+_APART: Final = re.compile(
+    r"(?<=direction)(?=\s)"  # turns the chart or ends it, wherever it stands in a line
+    r"|(?<=sty)(?=le)|(?<=class)(?=Def)"  # a line with it, ":" and an entity loses its last ";"
+    r"|(?<=:)(?=fa-)|(?<=\$)(?=\$)|(?<=\\)(?=n)"  # an icon, a formula, a new line
+    r"|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\S)(?=@)"  # a link, which Mermaid 11.0 to 11.4 cannot show
+)
+"""Where Mermaid would find something of its own, be it in quotes or written as entities."""
+
+_JOINER: Final = "\u2060"
+"""Takes no room, and lets no line end there."""
+
 _LONGEST: Final = 60
 """Characters of a command line that are shown; a picture is no place for the rest."""
+
+_TITLE: Final = 100
+"""Characters of a title that are shown: it is not broken, and the chart is as wide as it is."""
 
 
 def to_mermaid(plans: Sequence[Plan]) -> str:
@@ -85,7 +101,7 @@ class _Chart:
         yield "flowchart TB"
         for number, plan in enumerate(plans, 1):
             title = f"{plan.routine}: {plan.help_text}" if str(plan.help_text) else plan.routine
-            routine = self._routine(plan, f"r{number}", _text(title), _ROUTINE)
+            routine = self._routine(plan, f"r{number}", _text(_cut(title, _TITLE)), _ROUTINE)
             yield from _indented(routine)
         for kind, style in self._styles.items():
             yield f"    classDef {kind} {style}"
@@ -122,9 +138,7 @@ class _Chart:
 
     def _label(self, step: Step) -> list[str]:
         """Return what stands on a step: its place and id, its command, what else is to be known."""
-        command = self._relocated(one_line(shown_command(step)))
-        if len(command) > _LONGEST:
-            command = command[: _LONGEST - 1] + "\u2026"
+        command = _cut(shown_command(self._anywhere(step)), _LONGEST)
         known = [", ".join(map(to_option, step.declaration.switches))]
         if step.position is None:
             known = [step.reason.detail]
@@ -133,6 +147,25 @@ class _Chart:
         number = "" if step.position is None else f"{step.position} "
         lines = [f"{number}{step.id}", command, "; ".join(filter(None, known))]
         return [_text(line) for line in lines if line]
+
+    def _anywhere(self, step: Step) -> Step:
+        """Return a step without the project's directory, which decides what is to be quoted."""
+        declared = step.declaration
+        return replace(
+            step,
+            declaration=replace(
+                declared,
+                argv=tuple(map(self._relocated, declared.argv)),
+                options=self._relocated(jsonable(declared.options)),
+                env=self._relocated(jsonable(declared.env)),
+            ),
+        )
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return a text on one line, and no longer than a picture has room for."""
+    line = one_line(text)
+    return line if len(line) <= longest else f"{line[: longest - 1]}\u2026"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -153,5 +186,6 @@ def _whose(source: Source) -> tuple[str, str]:
 def _text(text: object) -> str:
     """Return a text so that nothing in it is markup, of Mermaid, of Markdown or of HTML."""
     return "".join(
-        char if char.isalnum() or char in _AS_IT_IS else f"#{ord(char)};" for char in one_line(text)
+        char if (char.isascii() and char.isalnum()) or char in _AS_IT_IS else f"#{ord(char)};"
+        for char in _APART.sub(_JOINER, one_line(text))
     )

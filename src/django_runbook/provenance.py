@@ -72,7 +72,8 @@ class _Installed:
 
     def __init__(self, root: str) -> None:
         try:
-            names = sorted(os.listdir(root))
+            # pip gives another name to what it is about to take away.
+            names = sorted(name for name in os.listdir(root) if not name.startswith("~"))
         except OSError:
             names = []
         self._installed = [
