@@ -466,10 +466,7 @@ def test_every_step_that_is_not_as_expected_is_told_once(pair: tuple[Site, Site]
     for entry in (one for one in found if one.kind in ("added", "removed")):
         there = {**came, **went}[entry.id]
         sides = (entry.old, entry.new) if entry.kind == "removed" else (entry.new, entry.old)
-        assert sides[0] == as_told(there)
-        off = left_out.get(entry.id)
-        assert (sides[1] and sides[1]["origin"]) == (off and off["origin"])
-        assert (sides[1] and sides[1]["position"]) is None
+        assert sides == (as_told(there), as_told(left_out.get(entry.id)))
         assert {one.attribute for one in entry.changes} == besides_its_words(there)
 
 
@@ -491,13 +488,13 @@ def unlike_in_order(level: Level) -> list[str]:
     ]
 
 
-def as_told(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a step that runs in one of the plans."""
+def as_told(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is told of a step in one of the plans."""
 
     def relocated(value: Any) -> Any:
         return json.loads(json.dumps(value).replace(ROOTS[2], "<project>"))
 
-    return {
+    return one and {
         "position": one["position"],
         "argv": relocated(one["argv"]),
         "options": relocated(one["options"]),
@@ -507,11 +504,11 @@ def as_told(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def besides_its_words(one: Mapping[str, Any]) -> set[str]:
     """Return which attributes are told of a step that came or went: those that it states."""
-    in_its_line = ("id", "kind", "argv", "options", "nested")
+    in_its_line = ("id", "argv", "options", "nested")
     stated = {
         name: value
         for name, value in attributes(one).items()
-        if name.partition(".")[0] not in in_its_line
+        if name.partition(".")[0] not in in_its_line and (name, value) != ("kind", "management")
     }
     for name in ("controls", "hooks") if "plan" in one else ():
         stated |= {f"{name}.{key}": value for key, value in one["plan"][name].items()}
@@ -1027,6 +1024,7 @@ def test_what_there_is_to_know_of_a_step_that_came_or_went() -> None:
 
     stated = [
         "    by settings settings.py:1",
+        '    kind: "system"',
         '    switches: ["demo"]',
         "    time_limit: 5",
         '    pre_hook: "a.b"',
@@ -1060,7 +1058,7 @@ def test_what_there_is_to_know_of_a_step_that_came_or_went() -> None:
         compile_[1],
     ]
     entry = compared(without, having).document()["differences"][0]
-    assert entry["changes"][:2] == [
+    assert entry["changes"][1:3] == [
         {"attribute": "switches", "old": None, "new": ["demo"], "override": None},
         {"attribute": "time_limit", "old": None, "new": 5, "override": None},
     ]

@@ -97,7 +97,7 @@ OLDER = """
 def without_origins(document: Any) -> Any:
     """Return a plan without what tells where it was written."""
     if isinstance(document, dict):
-        return {key: without_origins(one) for key, one in document.items() if key != "origin"}
+        return {key: without_origins(one) for key, one in document.items() if key[:6] != "origin"}
     return [without_origins(one) for one in document] if isinstance(document, list) else document
 
 

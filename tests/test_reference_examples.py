@@ -361,7 +361,7 @@ MIGRATION = """
 def without_places(document: Any) -> Any:
     """Return a plan without what tells where it was written."""
     if isinstance(document, dict):
-        return {key: without_places(one) for key, one in document.items() if key != "origin"}
+        return {key: without_places(one) for key, one in document.items() if key[:6] != "origin"}
     return [without_places(one) for one in document] if isinstance(document, list) else document
 
 

@@ -1429,7 +1429,10 @@ def test_what_the_api_returns_and_raises_is_without_the_secret(spied: Project) -
 
 
 def test_the_fingerprint_does_not_hang_on_what_a_secret_holds(spied: Project) -> None:
-    """A rotated token is the same plan; a secret in place of a word, or elsewhere, is another."""
+    """A rotated token is the same plan; a secret in place of a word, or elsewhere, is another.
+
+    So is one that comes from another variable, whose name is no secret.
+    """
     spied.settings("")
     ran = spied.python("""
         import json
@@ -1448,6 +1451,8 @@ def test_the_fingerprint_does_not_hang_on_what_a_secret_holds(spied: Project) ->
             [("deliver",), {"token": Secret("one")}],
             [("deliver",), {"token": Secret("two")}],
             [("deliver",), {"token": Secret.from_env("HUNTER")}],
+            [("deliver",), {"token": Secret.from_env("HUNTER")}],
+            [("deliver",), {"token": Secret.from_env("GATHERER")}],
             [("deliver",), {"token": "one"}],
             [("deliver",), {"tag": Secret("one")}],
             [("deliver", Secret("one")), {}],
@@ -1456,13 +1461,15 @@ def test_the_fingerprint_does_not_hang_on_what_a_secret_holds(spied: Project) ->
             routine = {"commands": [ManagementCommand(words, options=options)]}
             with override_settings(DJANGO_ROUTINES={"deploy": routine}):
                 found.append(fingerprint(get_plan("deploy")))
+            os.environ["HUNTER"] += "!"
         print(json.dumps(found))
     """)
 
     assert ran.status == 0, ran.err
-    one, two, three, *others = ran.document
-    assert one == two == three
-    assert len({one, *others}) == 5
+    one, two, three, four, *others = ran.document
+    assert one == two
+    assert three == four
+    assert len({one, three, *others}) == 7
 
 
 def test_two_secrets_are_not_taken_for_one_command(spied: Project) -> None:

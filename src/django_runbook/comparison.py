@@ -26,7 +26,7 @@ _NO_PLAN: Document = {"routine": "", "controls": {}, "hooks": {}, "steps": []}
 _PLACE = ("priority", "effective_priority", "run_before", "run_after")
 """What a step says of its place."""
 
-_IN_ITS_LINE = ("id", "kind", "argv", "options", "nested")
+_IN_ITS_LINE = ("id", "argv", "options", "nested")
 """What is told of a step that came or went with its name."""
 
 
@@ -203,7 +203,7 @@ class _Comparison:
         stated = {key: one for key, one in _of_step(step, shown).items() if key not in _IN_ITS_LINE}
         stated.update(_of_routine(step.get("plan", _NO_PLAN), shown))
         for key, value in _flat(stated).items():
-            if value not in (None, False, []):
+            if value not in (None, False, []) and (key, value) != ("kind", "management"):
                 old, new = (None, value) if now else (value, None)
                 yield AttributeChange(key, old, new, None, f"{key}: {shown_value(key, value)}")
 
@@ -219,8 +219,10 @@ class _Comparison:
                 continue
             before, after = (one.get(key) for one in shown)
             values = [shown_value(key, one[key]) if key in one else "(nothing)" for one in shown]
-            override = _override_of(new, key)
+            override, former = _override_of(new, key), _override_of(old, key)
             by = f", by {shown_origin(override)}" if override else ""
+            if former and not override:
+                by = f", no longer by {shown_origin(former)}"
             yield AttributeChange(key, before, after, override, f"{key}: {' -> '.join(values)}{by}")
 
 

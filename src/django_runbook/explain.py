@@ -7,7 +7,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .canonical import jsonable, one_line, printable
 from .commands import to_option
-from .document import controls_of, fingerprint, hooks_of, origin_of, shown_origin
+from .document import (
+    all_to_json,
+    controls_of,
+    fingerprint,
+    hooks_of,
+    origin_of,
+    shown_origin,
+    to_json,
+)
 from .model import Plan, Step
 
 if TYPE_CHECKING:
@@ -15,6 +23,18 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from .difference import Difference
+
+__all__ = [
+    "aligned",
+    "all_to_json",
+    "fingerprint",
+    "print_difference",
+    "print_table",
+    "shown_command",
+    "to_json",
+    "to_list",
+    "to_text",
+]
 
 _STATUS_WORDS = {"switched_off": "off", "disabled": "disabled"}
 # What may be long stands last, so that it does not push the rest of its row out of sight.

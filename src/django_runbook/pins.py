@@ -56,6 +56,7 @@ _STEP: dict[str, Any] = {
     "status": str,
     "reason": {"code": str, "detail": str},
     "origin": _ORIGIN,
+    "overridden_by": [{"attribute": str, "origin": _ORIGIN}],
 }
 
 _NESTED = {

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .commands import to_option, to_symbol
-from .exceptions import PlanError, UnknownRoutine, UnknownSwitch
+from .exceptions import UnknownRoutine, UnknownSwitch
 from .merge import Merged, contains, merge, sources_of
 from .model import CONTROLS, Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
@@ -104,25 +104,22 @@ class Registry:
         """Every source that was looked at, in the order of the sources."""
         return self._collected.searched
 
+    @property
+    def errors(self) -> list[Problem]:
+        """What is wrong so that a routine may not be known: the one that declares it is broken."""
+        return [one for one in self.problems if one.level == "error"]
+
     def routine(self, name: str) -> MergedRoutine:
         """Return a routine.
 
         :param name: its name; ``-`` and ``_`` mean the same.
         :raises UnknownRoutine: if no source declares it.
-        :raises PlanError: if none does, and an error may be the reason.
         """
         symbol = to_symbol(name)
         if symbol not in self.routines:
             known = ", ".join(self.routines) or "none"
             hint = closest(symbol, self.routines) or f"Known routines: {known}."
-            message = f"There is no routine {name!r}. {hint}"
-            # What is wrong with another routine is no reason for this one to be missing.
-            errors = [
-                one
-                for one in self.problems
-                if one.level == "error" and one.routine in (None, symbol)
-            ]
-            raise PlanError(message, errors) if errors else UnknownRoutine(message)
+            raise UnknownRoutine(f"There is no routine {name!r}. {hint}")
         return self.routines[symbol]
 
     def plan(
@@ -281,7 +278,6 @@ def get_plan(
     :param continue_on_error: go on after a failure; ``None`` is as the routine states.
     :param lock: let the routine run once at a time; ``None`` is as the routine states.
     :raises UnknownRoutine: if no source declares the routine.
-    :raises PlanError: if none does, and an error in a source may be the reason.
     :raises UnknownSwitch: if the routine has no such switch.
     """
     controls = {

@@ -12,7 +12,7 @@ from django.apps import apps
 from django_runbook.contribute import Contribution
 from django_runbook.declarations import Verbs
 from django_runbook.distributions import normalised
-from django_runbook.exceptions import PlanError
+from django_runbook.exceptions import PlanError, UnknownRoutine
 from django_runbook.model import SETTINGS, Plan, Release, Searched, Source
 from django_runbook.plugins import Manager
 from django_runbook.policy import Policy
@@ -133,7 +133,12 @@ class Runbook:
         :raises UnknownSwitch: if the routine has no such switch.
         """
         registry = Registry(partial(gather, self._distributions.keys(), self._add))
-        plan = registry.plan(name, switches, everything=everything, controls=controls)
+        try:
+            plan = registry.plan(name, switches, everything=everything, controls=controls)
+        except UnknownRoutine as exc:
+            if registry.errors:  # one of them may be why there is no such routine
+                raise PlanError(str(exc), registry.errors) from None
+            raise
         if plan.errors and not allow_errors:
             raise PlanError(f"The plan of {plan.routine!r} has errors.", plan.errors)
         return plan

@@ -26,7 +26,7 @@ from django_runbook.canonical import printable
 from django_runbook.commands import to_option
 from django_runbook.difference import Difference
 from django_runbook.document import all_to_json, dumped, to_json
-from django_runbook.exceptions import RunbookError, UnexpectedPlan
+from django_runbook.exceptions import PlanError, RunbookError, UnexpectedPlan, UnknownRoutine
 from django_runbook.explain import print_difference, print_table, to_list, to_text
 from django_runbook.inventory import (
     inventory,
@@ -104,7 +104,7 @@ class RoutinesGroup(DTGroup):
         """
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name.replace("_", "-")) is None:
-            ctx.django_command.registry.routine(name)  # raises, and says why
+            ctx.django_command.unknown_routine(name)
         return super().resolve_command(ctx, args)
 
 
@@ -245,6 +245,21 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         for problem in self.plan.errors:
             self.stderr.write("\n".join(problem.lines))
         self._end_with(self.plan.problems)
+
+    def unknown_routine(self, name: str) -> NoReturn:
+        """Say that there is no such routine, and what is wrong with the declarations.
+
+        :param name: what was asked for.
+        :raises UnknownRoutine: if nothing is wrong with the declarations.
+        :raises PlanError: if something is.
+        """
+        try:
+            self.registry.routine(name)
+        except UnknownRoutine as exc:
+            if self.registry.errors:  # one of them may be why there is no such routine
+                raise PlanError(str(exc), self.registry.errors) from None
+            raise
+        raise AssertionError(name)  # a routine that the registry knows has a group
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Remember where the output of the steps goes, then do what every command does.
