@@ -1174,6 +1174,8 @@ def test_what_has_become_of_the_source_of_a_step_that_is_gone() -> None:
     old = plan(last, settings_, shop, acme, sources=both)
     gone = plan(last, sources=[SETTINGS, SHOP])
     blocked = replace(gone, sources=((Searched(SHOP, "blocked"), 0), (Searched(ACME, "broken"), 0)))
+    other = replace(ACME, entry_point="other")
+    partly = replace(gone, sources=((Searched(ACME, "blocked"), 0), (Searched(other), 0)))
 
     def why(new: Plan) -> dict[str, str]:
         return {one.id: one.detail for one in compared(old, new).entries}
@@ -1188,6 +1190,7 @@ def test_what_has_become_of_the_source_of_a_step_that_is_gone() -> None:
         "shop:probe": "its source shop is blocked",
         "acme-cdn:probe": "its source acme-cdn is broken",
     }
+    assert why(partly)["acme-cdn:probe"] == "its source acme-cdn is in part blocked"
 
 
 # --- versions and places -------------------------------------------------------------------------

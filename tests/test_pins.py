@@ -1305,6 +1305,29 @@ def test_a_project_behind_a_symbolic_link_has_the_same_plan(tmp_path: Path) -> N
         assert (ran.status, ran.out) == (0, f"The plan of 'deploy' is the one in {pin}.\n"), ran.err
 
 
+def test_the_code_of_a_project_may_lie_in_a_directory_of_it(tmp_path: Path) -> None:
+    """What the settings call ``BASE_DIR`` is the project, where it lies above their package."""
+    text = """
+        BASE_DIR = BASE.parent
+        command("deploy", "probe", BASE_DIR / "bin", BASE / "media")
+    """
+    first, second = (checkout(tmp_path / name / "src", text) for name in ("one", "two"))
+    pin = pinned(first)
+
+    ran = second.manage("routine", "deploy", "--explain", "--expect", str(pin))
+
+    assert (ran.status, ran.err) == (0, ""), ran.out
+    assert json.loads(pin.read_text())["roots"] == [str(tmp_path / "one")]
+
+
+def test_a_base_directory_that_is_everything_is_no_project(tmp_path: Path) -> None:
+    """The directory of the settings' package counts then."""
+    text = 'BASE_DIR = "/"\ncommand("deploy", "probe", BASE / "media", "/media")'
+    project = checkout(tmp_path / "site", text)
+
+    assert json.loads(pinned(project).read_text())["roots"] == [str(project.root)]
+
+
 def test_a_path_that_is_the_same_in_both_places_is_no_difference(tmp_path: Path) -> None:
     """The directory of production, written out in its settings, is what runs wherever it is read.
 

@@ -1453,6 +1453,10 @@ def test_the_fingerprint_does_not_hang_on_what_a_secret_holds(spied: Project) ->
             [("deliver",), {"token": Secret.from_env("HUNTER")}],
             [("deliver",), {"token": Secret.from_env("HUNTER")}],
             [("deliver",), {"token": Secret.from_env("GATHERER")}],
+            [("deliver",), {"token": [Secret.from_env("HUNTER"), Secret.from_env("GATHERER")]}],
+            [("deliver",), {"token": [Secret.from_env("GATHERER"), Secret.from_env("HUNTER")]}],
+            [("deliver",), {"token": [Secret.from_env("HUNTER")] * 2}],
+            [("deliver",), {"token": [Secret.from_env("HUNTER"), Secret("one")]}],
             [("deliver",), {"token": "one"}],
             [("deliver",), {"tag": Secret("one")}],
             [("deliver", Secret("one")), {}],
@@ -1469,7 +1473,7 @@ def test_the_fingerprint_does_not_hang_on_what_a_secret_holds(spied: Project) ->
     one, two, three, four, *others = ran.document
     assert one == two
     assert three == four
-    assert len({one, three, *others}) == 7
+    assert len({one, three, *others}) == 11
 
 
 def test_two_secrets_are_not_taken_for_one_command(spied: Project) -> None:

@@ -58,10 +58,9 @@ class _Comparison:
         self._relocated = [Relocation(one["roots"]) for one in self._plans]
         self._shown = [Relocation(one["roots"], PROJECT) for one in self._plans]
         self._given = () if plan is None else tuple(plan.given)
-        self._notes = {
-            (one.source.kind, one.source.name): one.note
-            for one, _ in (() if plan is None else plan.sources)
-        }
+        self._notes: dict[tuple[str, str], list[str]] = {}
+        for one, _ in () if plan is None else plan.sources:
+            self._notes.setdefault((one.source.kind, one.source.name), []).append(one.note)
 
     def same(self) -> bool:
         """Tell whether the two run the same."""
@@ -194,8 +193,12 @@ class _Comparison:
         kind, name = step["origin"]["kind"], step["origin"]["source"]
         if kind == "settings" or not self._notes:
             return "it is not declared now"
-        note = self._notes.get((kind, name), "not there")
-        return f"its source {name} is {note}" if note else f"{name} does not declare it now"
+        notes = self._notes.get((kind, name), ["not there"])
+        wrong = " and ".join(dict.fromkeys(filter(None, notes)))
+        if not wrong:
+            return f"{name} does not declare it now"
+        # A distribution may have entry points of which only one is blocked, or broken.
+        return f"its source {name} is {wrong if all(notes) else f'in part {wrong}'}"
 
     def _stated(self, step: Document, *, now: bool) -> Iterator[AttributeChange]:
         """Yield what there is to know of a step that came or went, besides its words."""

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from .canonical import one_line, printable
-from .secret import Secret, secrets_in
+from .secret import Secret, secrets_in, variables_in
 
 Kind: TypeAlias = Literal["settings", "app", "distribution"]
 """The kinds of source."""
@@ -211,11 +211,11 @@ class Declaration:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The environment variables that its secrets come from, in the order of the words, then of
-        the names of options and variables.
+        """The environment variables that its secrets come from, place by place: in the words, then
+        by the names of the options, then by those of its environment.
         """
-        named = [sorted(one.items(), key=str) for one in (self.options, self.env)]
-        return tuple(name for secret in secrets_in(self.argv, *named) for name in secret.variables)
+        named = [[one[key] for key in sorted(one, key=str)] for one in (self.options, self.env)]
+        return variables_in(self.argv, *named)
 
     @property
     def command_line(self) -> str:

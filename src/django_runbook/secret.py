@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,14 +172,28 @@ def secrets_in(*values: Any) -> tuple[Secret, ...]:
 
     :param values: arguments, options or containers of such.
     """
-    found: list[Secret] = []
+    return tuple(dict.fromkeys(_each_secret(*values)))
+
+
+def variables_in(*values: Any) -> tuple[str, ...]:
+    """Return the environment variables that secrets come from, place by place.
+
+    A secret that comes from none is ``""`` in its place; if all do, there is nothing to return.
+
+    :param values: arguments, options or containers of such.
+    """
+    names = [name for secret in _each_secret(*values) for name in secret.variables or ("",)]
+    return tuple(names) if any(names) else ()
+
+
+def _each_secret(*values: Any) -> Iterator[Secret]:
+    """Yield the secrets that values hold, as often as they do."""
     for value in values:
         if isinstance(value, Secret):
-            found.append(value)
+            yield value
         elif isinstance(value, Mapping):
-            found += secrets_in(*value.keys(), *value.values())
+            yield from _each_secret(*value.keys(), *value.values())
         elif isinstance(value, list | tuple):
-            found += secrets_in(*value)
+            yield from _each_secret(*value)
         elif isinstance(value, set | frozenset):
-            found += sorted(secrets_in(*value), key=lambda one: repr(one._parts))  # noqa: SLF001
-    return tuple(dict.fromkeys(found))
+            yield from sorted(_each_secret(*value), key=lambda one: repr(one._parts))  # noqa: SLF001

@@ -168,7 +168,8 @@ class SettingsFiles:
         base = getattr(settings, "BASE_DIR", None)
         if isinstance(base, str | os.PathLike) and os.path.isabs(base):
             above = Path(os.path.realpath(base))
-            below = real.relative_to(above).parts if real.is_relative_to(above) else ()
+            inside = real.is_relative_to(above) and above != Path(above.anchor)
+            below = real.relative_to(above).parts if inside else ()
             if below and named.parts[-len(below) :] == below:
                 named, real = named.parents[len(below) - 1], above
         both = dict.fromkeys(map(str, (named, real)))
