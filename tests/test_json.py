@@ -11,6 +11,8 @@ import pytest
 
 from .projects import Project, hook, ids, line_of, problem_ids
 
+pytestmark = pytest.mark.ours
+
 TEXT = str
 WHOLE = int
 FLAG = bool

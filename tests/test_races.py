@@ -21,6 +21,8 @@ import pytest
 from . import servers
 from .projects import ENVIRONMENT, Project
 
+pytestmark = pytest.mark.ours
+
 SOAK = bool(os.environ.get("SOAK"))
 
 PROCESSES, ROUNDS, MIGRATE_ROUNDS = (30, 20, 10) if SOAK else (6, 2, 1)
