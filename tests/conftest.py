@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,18 @@ from .projects import Project
 def project(tmp_path: Path) -> Project:
     """An empty Django project on disk."""
     return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A new directory on a tmpfs, which lists files in another order than a disk."""
+    mounts = Path("/proc/mounts")
+    lines = mounts.read_text().splitlines() if mounts.exists() else []
+    tmpfs = any(line.split()[1:3] == ["/dev/shm", "tmpfs"] for line in lines)
+    if not tmpfs or not os.access("/dev/shm", os.W_OK):
+        pytest.skip("/dev/shm is no tmpfs that can be written to")
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="runbook-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -289,6 +289,27 @@ def problem_ids(document: Any) -> list[str]:
     return [problem["id"].removeprefix("django_runbook.") for problem in document["problems"]]
 
 
+def departures(value: Any, form: Any, path: str = "$") -> list[str]:
+    """Return where a document departs from a form.
+
+    :param form: every key, in order, and the type of its value; a list has one form inside.
+    """
+    if isinstance(form, dict):
+        if not isinstance(value, dict) or list(value) != list(form):
+            return [f"{path}: {value!r}"]
+        return [one for key in form for one in departures(value[key], form[key], f"{path}.{key}")]
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return [f"{path}: {value!r}"]
+        return [
+            one
+            for index, item in enumerate(value)
+            for one in departures(item, form[0], f"{path}[{index}]")
+        ]
+    wrong_flag = isinstance(value, bool) and form not in (bool, object)
+    return [] if isinstance(value, form) and not wrong_flag else [f"{path}: {value!r}"]
+
+
 def line_of(file: Path, text: str) -> int:
     """Return the number of the one line of a file that holds a text."""
     lines = file.read_text(encoding="utf-8").splitlines()

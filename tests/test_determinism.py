@@ -12,9 +12,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import venv
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -314,18 +312,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def first(site: Project) -> list[str]:
     """What every other process must say, too."""
     return explained(site, PYTHONHASHSEED="0")
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A new directory on a tmpfs, which lists files in another order than a disk."""
-    mounts = Path("/proc/mounts")
-    lines = mounts.read_text().splitlines() if mounts.exists() else []
-    tmpfs = any(line.split()[1:3] == ["/dev/shm", "tmpfs"] for line in lines)
-    if not tmpfs or not os.access("/dev/shm", os.W_OK):
-        pytest.skip("/dev/shm is no tmpfs that can be written to")
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="runbook-") as name:
-        yield Path(name)
 
 
 def test_the_project_uses_everything_that_has_an_order(first: list[str]) -> None:

@@ -10,7 +10,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -484,17 +483,6 @@ def below_the_site(root: Path, examples: Path) -> Example:
     """Copy the site to a directory, to write its files below it, as it does when it is deployed."""
     copytree(EXAMPLE / "site", root, ignore=COPIED)
     return Example(root, root / "var", examples)
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A directory of a file system that is in memory."""
-    lines = Path("/proc/mounts").read_text().splitlines() if Path("/proc/mounts").exists() else []
-    tmpfs = any(line.split()[1:3] == ["/dev/shm", "tmpfs"] for line in lines)
-    if not tmpfs or not os.access("/dev/shm", os.W_OK):
-        pytest.skip("/dev/shm is no tmpfs that can be written to")
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="runbook-") as name:
-        yield Path(name)
 
 
 PIN = "deploy.plan.json"

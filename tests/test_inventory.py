@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .projects import Project, Ran, hook, install, line_of, write
+from .projects import Project, Ran, departures, hook, install, line_of, write
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 RULE = re.compile("^ *\u2500+ *$")
@@ -50,20 +50,6 @@ SOURCE = {
 }
 INVENTORY = {"format_version": TEXT, "sources": [SOURCE], "problems": [PROBLEM]}
 """The contract: every key, in order, and the type of its value; a list has one form inside."""
-
-
-def departures(value: Any, form: Any, path: str = "$") -> list[str]:
-    """Return where a document departs from a form."""
-    if isinstance(form, dict):
-        if not isinstance(value, dict) or list(value) != list(form):
-            return [f"{path}: {value!r}"]
-        return [one for key in form for one in departures(value[key], form[key], f"{path}.{key}")]
-    if isinstance(form, list):
-        if not isinstance(value, list):
-            return [f"{path}: {value!r}"]
-        each = enumerate(value)
-        return [one for at, item in each for one in departures(item, form[0], f"{path}[{at}]")]
-    return [] if isinstance(value, form) else [f"{path}: {value!r}"]
 
 
 def rows(text: str) -> list[list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .projects import Project, hook, ids, line_of, problem_ids
+from .projects import Project, departures, hook, ids, line_of, problem_ids
 
 pytestmark = pytest.mark.ours
 
@@ -64,24 +64,6 @@ PLAN = {
     "sources": [{"kind": TEXT, "source": TEXT, "version": TEXT | None, "steps": WHOLE}],
 }
 """The contract: every key, in order, and the type of its value; a list has one form inside."""
-
-
-def departures(value: Any, form: Any, path: str = "$") -> list[str]:
-    """Return where a document departs from a form."""
-    if isinstance(form, dict):
-        if not isinstance(value, dict) or list(value) != list(form):
-            return [f"{path}: {value!r}"]
-        return [one for key in form for one in departures(value[key], form[key], f"{path}.{key}")]
-    if isinstance(form, list):
-        if not isinstance(value, list):
-            return [f"{path}: {value!r}"]
-        return [
-            one
-            for index, item in enumerate(value)
-            for one in departures(item, form[0], f"{path}[{index}]")
-        ]
-    wrong_flag = isinstance(value, bool) and form not in (bool, object)
-    return [] if isinstance(value, form) and not wrong_flag else [f"{path}: {value!r}"]
 
 
 EVERYTHING = """

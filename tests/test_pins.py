@@ -1219,18 +1219,6 @@ def checkout(root: Path, text: str = PLACES) -> Project:
     return project
 
 
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A new directory on another file system, which is a tmpfs."""
-    mounts = Path("/proc/mounts")
-    lines = mounts.read_text().splitlines() if mounts.exists() else []
-    tmpfs = any(line.split()[1:3] == ["/dev/shm", "tmpfs"] for line in lines)
-    if not tmpfs or not os.access("/dev/shm", os.W_OK):
-        pytest.skip("/dev/shm is no tmpfs that can be written to")
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="runbook-") as name:
-        yield Path(name)
-
-
 def test_another_checkout_of_the_project_has_the_same_plan(tmp_path: Path, memory: Path) -> None:
     """What is reviewed in one place is run in another, with absolute paths of each in it."""
     text = PLACES.replace(
