@@ -11,7 +11,7 @@ from typing import Any
 
 from .canonical import shown
 from .distributions import normalised
-from .model import SETTINGS, Code, Origin, Problem, Source, closest
+from .model import SETTINGS, Code, Hearing, Origin, Problem, Source, closest
 from .secret import Secret
 
 _SETTING = "DJANGO_RUNBOOK"
@@ -99,6 +99,17 @@ class Policy:
 
     grace_period: float = GRACE_PERIOD
     """Seconds between asking a process to end, when its time is over, and killing it."""
+
+    def hearing(self, source: Source) -> Hearing:
+        """Return whether a source is to be asked, or why not.
+
+        :param source: an app or a distribution's entry point.
+        """
+        if self.blocks(source):
+            return "blocked"
+        if source.kind == "distribution" and not self.admits(source):
+            return "not_allowed"
+        return "heard"
 
     def blocks(self, source: Source) -> bool:
         """Tell whether a source must not be asked, because it is blocked.

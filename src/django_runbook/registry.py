@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .commands import to_option, to_symbol
-from .exceptions import UnknownRoutine, UnknownSwitch
+from .exceptions import PlanError, UnknownRoutine, UnknownSwitch
 from .merge import Merged, contains, merge, sources_of
 from .model import CONTROLS, Code, Fragment, MergedRoutine, Plan, Problem, Searched, Step, closest
 from .nesting import NestingError, is_nested, read_invocation
@@ -104,10 +104,13 @@ class Registry:
         """Every source that was looked at, in the order of the sources."""
         return self._collected.searched
 
-    @property
-    def errors(self) -> list[Problem]:
-        """What is wrong so that a routine may not be known: the one that declares it is broken."""
-        return [one for one in self.problems if one.level == "error"]
+    def why_unknown(self, unknown: UnknownRoutine) -> UnknownRoutine | PlanError:
+        """Return what to raise where people name a routine: an error may be why it is not there.
+
+        :param unknown: what :meth:`routine` has raised.
+        """
+        errors = [one for one in self.problems if one.level == "error"]
+        return PlanError(str(unknown), errors) if errors else unknown
 
     def routine(self, name: str) -> MergedRoutine:
         """Return a routine.

@@ -326,9 +326,9 @@ def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
         module = f"{config.name}.{_HOOK_MODULE}"
         manager.claim(module, source)
         has_hooks = module_has_submodule(config.module, _HOOK_MODULE)
-        searched = Searched(source, where=module if has_hooks else "")
-        if policy.blocks(source):
-            gathered.searched.append(replace(searched, hearing="blocked"))
+        searched = Searched(source, policy.hearing(source), module if has_hooks else "")
+        if not searched.heard:
+            gathered.searched.append(searched)
             continue
         by_ready = contributed(config)
         if by_ready is not None:
@@ -358,11 +358,8 @@ def from_distributions(
             entry_point=found.entry_point.name,
             release=Release(found.name, found.version),
         )
-        if policy.blocks(source):
-            searched = Searched(source, "blocked")
-        elif not policy.admits(source):
-            searched = Searched(source, "not_allowed")
-        else:
+        searched = Searched(source, policy.hearing(source))
+        if searched.heard:
             searched = gathered.take(manager.ask_distribution(source, found))
         gathered.searched.append(replace(searched, where=found.entry_point.value))
     return gathered

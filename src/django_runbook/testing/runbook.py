@@ -136,9 +136,7 @@ class Runbook:
         try:
             plan = registry.plan(name, switches, everything=everything, controls=controls)
         except UnknownRoutine as exc:
-            if registry.errors:  # one of them may be why there is no such routine
-                raise PlanError(str(exc), registry.errors) from None
-            raise
+            raise registry.why_unknown(exc) from None
         if plan.errors and not allow_errors:
             raise PlanError(f"The plan of {plan.routine!r} has errors.", plan.errors)
         return plan
@@ -186,19 +184,15 @@ class Runbook:
         known = {one.source.name: one.source for one in of_apps.searched}
         for label, contribution in self._apps.items():
             source = known.get(label) or Source("app", label, len(of_apps.searched))
+            searched = Searched(source, policy.hearing(source))
             if label not in known:
-                blocked = policy.blocks(source)
-                of_apps.searched.append(Searched(source, "blocked" if blocked else "heard"))
-            if not policy.blocks(source):
+                of_apps.searched.append(searched)
+            if searched.heard:
                 of_apps.read(source, contribution)
         for distribution in self._distributions.values():
             source = distribution.source
-            searched = Searched(source)
-            if policy.blocks(source):
-                searched = Searched(source, "blocked")
-            elif not policy.admits(source):
-                searched = Searched(source, "not_allowed")
-            else:
+            searched = Searched(source, policy.hearing(source))
+            if searched.heard:
                 if distribution.hooks is not None:
                     searched = of_distributions.take(manager.ask(source, distribution.hooks))
                     if searched.same_as:

@@ -26,7 +26,7 @@ from django_runbook.canonical import printable
 from django_runbook.commands import to_option
 from django_runbook.difference import Difference
 from django_runbook.document import all_to_json, dumped, to_json
-from django_runbook.exceptions import PlanError, RunbookError, UnexpectedPlan, UnknownRoutine
+from django_runbook.exceptions import RunbookError, UnexpectedPlan, UnknownRoutine
 from django_runbook.explain import print_difference, print_table, to_list, to_text
 from django_runbook.inventory import (
     inventory,
@@ -242,8 +242,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         """Print the commands that would run, one a line."""
         for line in to_list(self.plan):
             self._write(line)
-        for problem in self.plan.errors:
-            self.stderr.write("\n".join(problem.lines))
+        self._write_errors(self.plan.errors)
         self._end_with(self.plan.problems)
 
     def unknown_routine(self, name: str) -> NoReturn:
@@ -256,9 +255,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         try:
             self.registry.routine(name)
         except UnknownRoutine as exc:
-            if self.registry.errors:  # one of them may be why there is no such routine
-                raise PlanError(str(exc), self.registry.errors) from None
-            raise
+            raise self.registry.why_unknown(exc) from None
         raise AssertionError(name)  # a routine that the registry knows has a group
 
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -313,9 +310,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
         self._write(chart)
         if too_large(chart):
             self.stderr.write(too_large(chart))
-        for problem in problems:
-            if problem.level == "error":
-                self.stderr.write("\n".join(problem.lines))
+        self._write_errors(problem for problem in problems if problem.level == "error")
 
     def _explain_difference(self, plan: Plan, pin: Pin, form: Format | None) -> None:
         if form == Format.mermaid:
@@ -325,8 +320,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             self.stdout.write(dumped(difference.document()))
         else:
             self._print_difference(difference, pin)
-        for problem in plan.errors:
-            self.stderr.write("\n".join(problem.lines))
+        self._write_errors(plan.errors)
         if difference:
             raise typer.Exit(UnexpectedPlan.exit_status)
         self._end_with(plan.problems)
@@ -392,6 +386,11 @@ class Command(TyperCommand, rich_markup_mode="rich"):
 
     def _write(self, text: str) -> None:
         self.stdout.write(self._encodable(text))
+
+    def _write_errors(self, errors: Iterable[Problem]) -> None:
+        """Write what is wrong beside a stdout that has no place for it."""
+        for error in errors:
+            self.stderr.write("\n".join(error.lines))
 
     def _encodable(self, text: str) -> str:
         """Return a text as this output can show it: what it cannot must not end a deploy."""
