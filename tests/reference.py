@@ -8,7 +8,7 @@ that wait for nobody the one with the lowest key comes next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -70,8 +70,8 @@ def fragment(
     declarations = []
     for line, one in enumerate(steps, start=1):
         origin = Origin(source, file, line)
-        constraints = tuple(replace(constraint, origin=origin) for constraint in one.constraints)
-        declarations.append(replace(one, origin=origin, constraints=constraints))
+        constraints = tuple(constraint._replace(origin=origin) for constraint in one.constraints)
+        declarations.append(one._replace(origin=origin, constraints=constraints))
     return Fragment(
         source,
         routine,
@@ -105,8 +105,8 @@ def ids(plan: Plan) -> list[str]:
 
 def sequence(routine: MergedRoutine) -> list[str]:
     """Return the ids of all steps in order, also of those that would not run."""
-    everyone = replace(
-        routine, steps=tuple(replace(one, disabled_by=None) for one in routine.steps)
+    everyone = routine._replace(
+        steps=tuple(one._replace(disabled_by=None) for one in routine.steps)
     )
     plan = order(everyone, routine.switches)
     assert not plan.left_out
@@ -247,8 +247,8 @@ def constrained(
         for declaration in part.declarations:
             asked = wanted.get(next(names), ())
             constraints = tuple(Constraint(*each, declaration.origin) for each in asked)
-            declarations.append(replace(declaration, constraints=constraints))
-        result.append(replace(part, declarations=tuple(declarations)))
+            declarations.append(declaration._replace(constraints=constraints))
+        result.append(part._replace(declarations=tuple(declarations)))
     return result
 
 

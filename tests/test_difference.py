@@ -64,7 +64,7 @@ def plan(*fragments: Fragment, root: str = "", sources: Sequence[Source] = ()) -
     def made(name: str) -> Plan:
         found = order(routines[name], ACTIVE)
         steps = (
-            replace(one, nested=made(str(one.declaration.argv[1])))
+            one._replace(nested=made(str(one.declaration.argv[1])))
             if one.declaration.name == "routine"
             else one
             for one in found.steps
@@ -169,8 +169,7 @@ def _placed(declaration: Declaration, root: str) -> Declaration:
             return {key: there(one) for key, one in value.items()}
         return [there(one) for one in value] if isinstance(value, list) else value
 
-    return replace(
-        declaration,
+    return declaration._replace(
         argv=tuple(map(there, declaration.argv)),
         options=there(dict(declaration.options)),
         env=there(dict(declaration.env)),
@@ -212,7 +211,7 @@ def declarations(draw: st.DrawFn, key: Key) -> Declaration:
         return step("routine", draw(st.sampled_from(INSIDE[routine])), step_id=name)
     chosen = draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=3))
     drawn = {one: draw(FIELDS[one]) for one in sorted(chosen)}
-    return replace(step("probe", step_id=name), **drawn)
+    return step("probe", step_id=name)._replace(**drawn)
 
 
 every_key = st.sampled_from(
@@ -283,7 +282,7 @@ def edited(draw: st.DrawFn, site: Site, what: str) -> Site:
             overrides[key] = draw(changes)
         else:
             name = draw(st.sampled_from(sorted(ANYWHERE if key[2] == "nesting" else FIELDS)))
-            steps[key] = replace(steps[key], **{name: draw(FIELDS[name])})
+            steps[key] = steps[key]._replace(**{name: draw(FIELDS[name])})
     return Site(steps, attributes, overrides)
 
 
@@ -707,7 +706,7 @@ def test_a_step_that_stays_between_the_others_has_not_moved() -> None:
 
     assert not compared(
         plan(fragment(SHOP, *steps)),
-        plan(fragment(SHOP, steps[0], replace(steps[1], priority=8), steps[2])),
+        plan(fragment(SHOP, steps[0], steps[1]._replace(priority=8), steps[2])),
     )
 
 
@@ -1174,7 +1173,7 @@ def test_what_has_become_of_the_source_of_a_step_that_is_gone() -> None:
     old = plan(last, settings_, shop, acme, sources=both)
     gone = plan(last, sources=[SETTINGS, SHOP])
     blocked = replace(gone, sources=((Searched(SHOP, "blocked"), 0), (Searched(ACME, "broken"), 0)))
-    other = replace(ACME, entry_point="other")
+    other = ACME._replace(entry_point="other")
     partly = replace(gone, sources=((Searched(ACME, "blocked"), 0), (Searched(other), 0)))
 
     def why(new: Plan) -> dict[str, str]:
@@ -1201,7 +1200,7 @@ NEWCOMER = Source("distribution", "newcomer", entry_point="x")
 
 def at(source: Source, version: str | None, name: str = "") -> Source:
     """Return a source that comes with a distribution at a version."""
-    return replace(source, release=Release(name or source.name, version))
+    return source._replace(release=Release(name or source.name, version))
 
 
 def test_distributions_that_differ_are_told_though_nothing_that_runs_does() -> None:

@@ -382,7 +382,7 @@ def test_a_source_without_a_step_that_runs_has_no_colour() -> None:
 
 def test_what_stands_on_a_step() -> None:
     """Its place and id, its command with options, then its distribution and its switches."""
-    shop = replace(SHOP, release=Release("acme-shop", "1.0.0"))
+    shop = SHOP._replace(release=Release("acme-shop", "1.0.0"))
     declared = step(
         "warm",
         "--all",
@@ -445,7 +445,7 @@ def test_the_relations_of_constraints() -> None:
 def nest(outer: Plan, inner: Plan, at: int = 0) -> Plan:
     """Return a plan of which one step runs a routine."""
     steps = [*outer.steps]
-    steps[at] = replace(steps[at], nested=inner)
+    steps[at] = steps[at]._replace(nested=inner)
     return replace(outer, steps=tuple(steps))
 
 
@@ -526,14 +526,14 @@ def test_no_text_gets_out_of_its_label(
     steps: list[tuple[str, str, str]], help_text: str, release: str, detail: str
 ) -> None:
     """Each line has a known form, and each label says what was written, on one line."""
-    source = replace(SHOP, release=Release(release, "1.0"))
+    source = SHOP._replace(release=Release(release, "1.0"))
     declared = [step(f"x{word}", word, option) for _, word, option in steps]
     plan = planned(fragment(source, *declared, attributes=[("help_text", help_text)]))
     named = [
-        replace(one, id=f"{name}{one.position}")
+        one._replace(id=f"{name}{one.position}")
         for one, (name, _, _) in zip(plan.steps, steps, strict=True)
     ]
-    left = replace(named[-1], position=None, reason=Reason("disabled", detail))
+    left = named[-1]._replace(position=None, reason=Reason("disabled", detail))
     plan = replace(plan, steps=tuple(named[:-1]), left_out=(left,))
 
     chart = drawn(plan, nest(plan, plan) if plan.steps else plan)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -506,9 +504,9 @@ def test_a_constraint_of_an_override_says_whose_it_is() -> None:
     """The reason of a step that an override moved names the override's place."""
     where = fragment(SETTINGS, step("t", priority=3, after=["nobody"]))
     (constraint,) = where.declarations[0].constraints
-    asked = (replace(constraint, ref="t"),)
+    asked = (constraint._replace(ref="t"),)
     plan = planned(
-        replace(where, declarations=(step("t", priority=3),)),
+        where._replace(declarations=(step("t", priority=3),)),
         fragment(SHOP, step("x")),
         fragment(SETTINGS, overrides=[("shop:x", {"run_after": asked})], index=1),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import combinations
 
 from django.core import checks
@@ -60,11 +59,11 @@ def _may_change_places(routine: MergedRoutine, one: Step, other: Step) -> bool:
         return False
     bases = {one.id: other.base, other.id: one.base}
     swapped = sorted(
-        (replace(step, base=bases.get(step.id, step.base)) for step in routine.steps),
+        (step._replace(base=bases.get(step.id, step.base)) for step in routine.steps),
         key=lambda step: step.base,
     )
     before = _ids(order(routine, routine.switches))
-    after = _ids(order(replace(routine, steps=tuple(swapped)), routine.switches))
+    after = _ids(order(routine._replace(steps=tuple(swapped)), routine.switches))
     return (before.index(one.id) < before.index(other.id)) != (
         after.index(one.id) < after.index(other.id)
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .secret import Secret
 
@@ -32,8 +31,7 @@ class NoFlag(ValueError):
         self.hint = hint if option is not None else _SEE_HELP
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option or argument that a command's parser knows."""
 
     action: Any

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .canonical import jsonable
 from .model import (
@@ -32,12 +31,11 @@ _ONLY_OF_THE_OTHER = {"management": "env", "system": "options"}
 """What a command of a kind does not have, and one of the other kind does."""
 
 
-@dataclass
-class Merged:
+class Merged(NamedTuple):
     """Every routine, and what is wrong with the whole."""
 
     routines: Mapping[str, MergedRoutine]
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem]
 
 
 def merge(fragments: Iterable[Fragment], absent: Collection[str] = ()) -> Merged:
@@ -269,17 +267,16 @@ def apply(override: Override, step: Step) -> Step:
         if name in ("run_before", "run_after"):
             old = declared.refs(name)
             kept = [one for one in declared.constraints if one.relation != name]
-            declared = replace(declared, constraints=(*kept, *value))
+            declared = declared._replace(constraints=(*kept, *value))
             changes.append(Change(name, old, declared.refs(name), override.origin))
         elif name != "disabled":
             changes.append(Change(name, getattr(declared, name), value, override.origin))
             fields[name] = value
-    declared = replace(declared, **fields)
+    declared = declared._replace(**fields)
     disabled_by = step.disabled_by
     if "disabled" in override.changes:
         disabled_by = override.origin if override.changes["disabled"] else None
-    return replace(
-        step,
+    return step._replace(
         declaration=declared,
         base=(declared.priority, *step.base[1:]),
         overridden_by=(*step.overridden_by, *changes),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from .canonical import jsonable, one_line
@@ -151,10 +150,8 @@ class _Chart:
     def _anywhere(self, step: Step) -> Step:
         """Return a step without the project's directory, which decides what is to be quoted."""
         declared = step.declaration
-        return replace(
-            step,
-            declaration=replace(
-                declared,
+        return step._replace(
+            declaration=declared._replace(
                 argv=tuple(map(self._relocated, declared.argv)),
                 options=self._relocated(jsonable(declared.options)),
                 env=self._relocated(jsonable(declared.env)),

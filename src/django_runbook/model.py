@@ -1,6 +1,10 @@
 """The frozen values that pass between the stages: sources, fragments, merge, order, plan.
 
 A later stage never changes what an earlier one made; it makes a new value.
+
+They are named tuples: to make a dataclass takes Python seven times as long as to make one of these,
+in every process that loads this module, and to make a value of it three times as long. A plan is
+none, as it is what users are given: who iterates over one should be told that it has ``steps``.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .canonical import one_line, printable
 from .secret import Secret, secrets_in, variables_in
@@ -28,6 +32,9 @@ RANKS: Mapping[str, int] = MappingProxyType({"settings": 0, "app": 1, "distribut
 
 SortKey: TypeAlias = "tuple[int, int, int, str, str, int]"
 """``(priority, source rank, source index, source name, entry point, declaration index)``."""
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Code(StrEnum):
@@ -70,8 +77,7 @@ class Code(StrEnum):
     VARIABLE_NOT_HERE = "W012"
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """A distribution at one version: what an upgrade replaces by another."""
 
     name: str
@@ -83,15 +89,14 @@ class Release:
         return f"{self.name} {self.version}" if self.version else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Who contributed: the project's settings, an installed app, a distribution."""
 
     kind: Kind
     name: str
     """``settings``, an app's label, or a distribution's normalised name."""
 
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # hides tuple.index(), which nobody needs
     """An app's place in ``INSTALLED_APPS``; 0 for the other kinds."""
 
     entry_point: str = ""
@@ -110,8 +115,7 @@ SETTINGS = Source("settings", "settings")
 """The one source that every site has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where exactly something was said: source, file and line.
 
     The file is written so that it does not depend on where the project or the virtual
@@ -143,8 +147,7 @@ class Origin:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong: what, whose and how to mend it."""
 
     code: Code
@@ -172,8 +175,7 @@ class Problem:
         return "error" if self.code.value.startswith("E") else "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(NamedTuple):
     """``run_before`` or ``run_after``: what a step, or an override of it, asks for."""
 
     relation: Literal["run_before", "run_after"]
@@ -181,15 +183,14 @@ class Constraint:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """One command as one source declared it, checked and in one form."""
 
     kind: Literal["management", "system"]
     argv: tuple[str | Secret, ...]
     origin: Origin
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    env: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Any] = _NOTHING
+    env: Mapping[str, Any] = _NOTHING
     priority: int = 0
     switches: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -237,8 +238,7 @@ class Declaration:
         return tuple(one.ref for one in self.constraints if one.relation == relation)
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One statement about a routine itself, or about one of its switches."""
 
     name: str
@@ -246,8 +246,7 @@ class Attribute:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(NamedTuple):
     """The settings' last word on one step, or on all steps of one command name."""
 
     ref: str
@@ -255,8 +254,7 @@ class Override:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """What one source says about one routine."""
 
     source: Source
@@ -265,7 +263,7 @@ class Fragment:
     attributes: tuple[Attribute, ...] = ()
     switch_helps: tuple[Attribute, ...] = ()
     overrides: tuple[Override, ...] = ()
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # hides tuple.index(), which nobody needs
     """Orders the fragments of one source, where it has more than one for a routine."""
 
 
@@ -283,8 +281,7 @@ _NOTES: Mapping[Hearing, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(NamedTuple):
     """A source that was looked at, whether or not it gave anything."""
 
     source: Source
@@ -309,8 +306,7 @@ class Searched:
         return _NOTES[self.hearing].format(self.same_as)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an override changed in a step."""
 
     attribute: str
@@ -319,16 +315,14 @@ class Change:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a step stands where it stands, or why it does not run."""
 
     code: str = "priority"
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A command placed in a plan."""
 
     id: str
@@ -376,8 +370,7 @@ class Step:
         return self.declaration.command_line
 
 
-@dataclass(frozen=True, slots=True)
-class MergedRoutine:
+class MergedRoutine(NamedTuple):
     """One routine with everything that all sources say about it, steps in base order."""
 
     name: str
@@ -399,8 +392,7 @@ class MergedRoutine:
         return tuple(sorted(named.union(self.switch_helps)))
 
 
-@dataclass(frozen=True, slots=True)
-class LockUse:
+class LockUse(NamedTuple):
     """A lock that a run of a plan takes before its first step."""
 
     routine: str
@@ -443,7 +435,7 @@ class Plan:
     sources: tuple[tuple[Searched, int], ...] = ()
     """Every source that was searched, with the number of steps it gives to this routine."""
 
-    given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    given: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """The execution controls that were asked for when it was made, instead of those stated."""
 
     everything: bool = False

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from .commands import to_option, to_symbol
 from .model import Declaration, MergedRoutine, closest
@@ -34,15 +33,14 @@ _OF_THE_OUTERMOST = {
 """Options of the command that a nested routine cannot have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """Which routine a step runs, and with which switches."""
 
     routine: str
     switches: tuple[str, ...] = ()
     all: bool = False
     verbosity: int | None = None
-    controls: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    controls: Mapping[str, bool] = MappingProxyType({})
     """The execution controls that it states, instead of those of the routine."""
 
     def active(self, routine: MergedRoutine) -> tuple[str, ...]:

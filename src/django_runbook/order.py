@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from .commands import to_option
 from .model import (
@@ -28,8 +28,7 @@ from .model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
+class _Edge(NamedTuple):
     """``before`` runs before ``after``, because the constraint of one of them says so."""
 
     before: int
@@ -56,7 +55,7 @@ def order(routine: MergedRoutine, active: Iterable[str]) -> Plan:
     if graph.circles:
         problems += [_cycle_problem(routine, circle) for circle in graph.circles]
         ordered = [
-            replace(step, effective_priority=step.declaration.priority) for step in routine.steps
+            step._replace(effective_priority=step.declaration.priority) for step in routine.steps
         ]
     else:
         ordered = graph.ordered()
@@ -65,7 +64,7 @@ def order(routine: MergedRoutine, active: Iterable[str]) -> Plan:
     for step in ordered:
         decided = _decided(step, switches)
         if decided.status == "run":
-            steps.append(replace(decided, position=len(steps) + 1))
+            steps.append(decided._replace(position=len(steps) + 1))
         else:
             left_out.append(decided)
     helps = {name: routine.switch_helps.get(name, "") for name in routine.switches}
@@ -84,12 +83,12 @@ def _decided(step: Step, active: frozenset[str]) -> Step:
     """Return a step that knows whether it runs."""
     if step.disabled_by is not None:
         reason = Reason("disabled", f"disabled by {step.disabled_by}")
-        return replace(step, status="disabled", reason=reason)
+        return step._replace(status="disabled", reason=reason)
     wanted = step.declaration.switches
     if wanted and active.isdisjoint(wanted):
         options = " or ".join(map(to_option, wanted))
-        return replace(
-            step, status="switched_off", reason=Reason("switched_off", f"needs {options}")
+        return step._replace(
+            status="switched_off", reason=Reason("switched_off", f"needs {options}")
         )
     return step
 
@@ -169,7 +168,7 @@ class _Graph:
             waited = latest is not None and keys[index] < latest
             latest = keys[index] if latest is None else max(latest, keys[index])
             reason = self._reason(index, moved_by.get(index), waited=waited)
-            result.append(replace(step, effective_priority=keys[index][0], reason=reason))
+            result.append(step._replace(effective_priority=keys[index][0], reason=reason))
         return result
 
     def _keys(self) -> tuple[list[SortKey], dict[int, _Edge]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .canonical import shown
 from .distributions import normalised
@@ -56,15 +55,14 @@ _LOCK_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str, str]] = MappingPro
 """What ``LOCK`` may say: of each key whether a value is right, what it must be, and a remedy."""
 
 
-@dataclass(frozen=True)
-class LockPolicy:
+class LockPolicy(NamedTuple):
     """What the site says of locks."""
 
     backend: str = "auto"
     project: str | None = None
     """The project's name; ``None`` is the top-level package of the settings module."""
 
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Any] = MappingProxyType({})
     """What is for the backend."""
 
 
@@ -82,8 +80,7 @@ GRACE_PERIOD = 10.0
 """Seconds that a process gets to end by itself when its time is over, as ``docker stop`` gives."""
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """What the site says."""
 
     allow: frozenset[str] | None = None

@@ -8,10 +8,10 @@ of the installed apps is seen by the next one, and nothing has to be invalidated
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .commands import to_option, to_symbol
 from .exceptions import PlanError, UnknownRoutine, UnknownSwitch
@@ -32,8 +32,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
 """What the value of a control may be, where that is not only true or false."""
 
 
-@dataclass(frozen=True)
-class _Outer:
+class _Outer(NamedTuple):
     """What the routines around a nested one mean for its steps."""
 
     apart: bool = False
@@ -46,8 +45,7 @@ class _Outer:
     """A routine around it is in a transaction."""
 
 
-@dataclass(frozen=True)
-class _Collected:
+class _Collected(NamedTuple):
     merged: Merged
     fragments: tuple[Fragment, ...]
     problems: tuple[Problem, ...]
@@ -188,8 +186,7 @@ class Registry:
         )
         # A nested routine that says so itself keeps its commands in this process.
         apart = controls.get("subprocess")
-        outer = replace(
-            outer,
+        outer = outer._replace(
             apart=(outer.apart or plan.control("subprocess")) if apart is None else apart,
             atomic=outer.atomic or bool(plan.control("atomic")),
         )
@@ -202,9 +199,9 @@ class Registry:
     def _placed(self, step: Step, outer: _Outer, *, nest: bool) -> Step:
         limited = outer.limited or step.declaration.time_limit is not None
         if is_nested(step.declaration):
-            return self._with_nested_plan(step, replace(outer, limited=limited)) if nest else step
+            return self._with_nested_plan(step, outer._replace(limited=limited)) if nest else step
         apart = step.declaration.kind == "system" or outer.apart or limited
-        return replace(step, apart=apart, outside_transaction=apart and outer.atomic)
+        return step._replace(apart=apart, outside_transaction=apart and outer.atomic)
 
     def _with_nested_plan(self, step: Step, outer: _Outer) -> Step:
         try:
@@ -213,7 +210,7 @@ class Registry:
             return step  # merge() has made an error of it, so that the plan does not run
         routine = self.routines[said.routine]
         plan = self._planned(routine, said.active(routine), said.controls, outer, nest=True)
-        return replace(step, nested=replace(plan, everything=said.all))
+        return step._replace(nested=replace(plan, everything=said.all))
 
 
 def _refuse_wrong_types(controls: Mapping[str, Any]) -> None:

@@ -5,26 +5,40 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 MASK = "***"
 """What is shown in place of a secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Variable:
+class _Part:
+    """A part of a secret that is more than a string which must not be shown.
+
+    :param stated: what it was made from, which should be a string; all else is reported.
+    """
+
+    __slots__ = ("stated",)
+
+    def __init__(self, stated: Any) -> None:
+        self.stated = stated
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.stated == other.stated
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.stated))
+
+
+class _Variable(_Part):
     """An environment variable, read when the command runs."""
 
-    name: Any
-    """Its name; anything else is reported as malformed."""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Plain:
+class _Plain(_Part):
     """A part of a secret that is none."""
 
-    text: str
+    __slots__ = ()
 
 
 class Secret:
@@ -70,7 +84,7 @@ class Secret:
         if self.malformed:
             return ()
         parts = [part for part in self._parts if not isinstance(part, _Plain)]
-        known = [one for one in parts if not isinstance(one, _Variable) or one.name in os.environ]
+        known = [one for one in parts if not isinstance(one, _Variable) or one.stated in os.environ]
         whole = () if self.missing else (self.reveal(),)
         return (*map(_held, known), *whole)
 
@@ -78,7 +92,7 @@ class Secret:
     def quoted(self) -> str:
         """What is shown of it, as a shell would take it."""
         return "".join(
-            shlex.quote(part.text) if isinstance(part, _Plain) else MASK
+            shlex.quote(part.stated) if isinstance(part, _Plain) else MASK
             for part in self._parts
             if part != _Plain("")
         )
@@ -91,7 +105,7 @@ class Secret:
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that it comes from, set or not."""
-        names = (part.name for part in self._parts if isinstance(part, _Variable))
+        names = (part.stated for part in self._parts if isinstance(part, _Variable))
         return tuple(name for name in names if isinstance(name, str))
 
     @property
@@ -114,7 +128,7 @@ class Secret:
         return hash(self.malformed or self._parts)
 
     def __str__(self) -> str:
-        shown = (part.text if isinstance(part, _Plain) else MASK for part in self._parts)
+        shown = (part.stated if isinstance(part, _Plain) else MASK for part in self._parts)
         return "".join(map(str, shown))
 
     def __repr__(self) -> str:
@@ -133,14 +147,12 @@ class Secret:
 def _parts_of(half: object) -> tuple[Any, ...]:
     """Return what one side of a ``+`` adds to a secret."""
     # What is neither is kept, to be reported with its origin as all that is malformed.
-    return half._parts if isinstance(half, Secret) else (_Plain(half),)  # type: ignore[arg-type] # noqa: SLF001 - of this module
+    return half._parts if isinstance(half, Secret) else (_Plain(half),)  # noqa: SLF001 - of this module
 
 
 def _stated(part: Any) -> Any:
     """Return what a part of a secret was made from, which should be a string."""
-    if isinstance(part, _Plain):
-        return part.text
-    return part.name if isinstance(part, _Variable) else part
+    return part.stated if isinstance(part, _Part) else part
 
 
 def _held(part: Any) -> str:

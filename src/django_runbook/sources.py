@@ -6,7 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -334,7 +334,7 @@ def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
         if by_ready is not None:
             gathered.read(source, _once(by_ready))
         if has_hooks:
-            searched = replace(gathered.take(manager.ask_app(source, module)), where=module)
+            searched = gathered.take(manager.ask_app(source, module))._replace(where=module)
         gathered.searched.append(searched)
     return gathered
 
@@ -361,7 +361,7 @@ def from_distributions(
         searched = Searched(source, policy.hearing(source))
         if searched.heard:
             searched = gathered.take(manager.ask_distribution(source, found))
-        gathered.searched.append(replace(searched, where=found.entry_point.value))
+        gathered.searched.append(searched._replace(where=found.entry_point.value))
     return gathered
 
 

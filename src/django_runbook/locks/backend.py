@@ -7,9 +7,8 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django_runbook.canonical import one_line
 
@@ -40,8 +39,7 @@ class LockUnusable(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a lock, as far as its backend knows."""
 
     token: str

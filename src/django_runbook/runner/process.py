@@ -14,8 +14,7 @@ import termios
 import time
 import tty
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from django_runbook.canonical import printable
 from django_runbook.exceptions import CommandFailed
@@ -64,8 +63,7 @@ class ProgramNotStarted(CommandFailed):
     """A program cannot be started; its text says which and why."""
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a process has ended."""
 
     returncode: int

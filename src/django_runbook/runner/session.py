@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_runbook.commands import Command
 from django_runbook.locks import HeldLocks
@@ -18,8 +17,7 @@ from .stop import StopRequest
 from .streams import Output
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """What a run has, besides its plan."""
 
     sender: Any
