@@ -1,8 +1,8 @@
 """Compose, explain and run the operational routines of a Django site.
 
-A site's settings import from here, so what is imported here is what every web worker pays for:
-the declarations, and nothing of pluggy, typer, rich or Django. The names that need more load it
-when they are first used.
+Every web worker of a site loads this, so it loads next to nothing: each name is loaded when it is
+first used. What settings files use loads the declarations, and nothing of pluggy, typer, rich or
+Django.
 
 PYTEST_DONT_REWRITE: pytest would warn, as a site's settings may have imported the package before
 pytest finds its fixtures, and no assertion in it is one of a test.
@@ -12,27 +12,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .commands import (
-    ROUTINE_SETTING,
-    Command,
-    FinalizeCallback,
-    InitializeCallback,
-    ManagementCommand,
-    PostHook,
-    PreHook,
-    Routine,
-    RoutineCommand,
-    SystemCommand,
-)
 from .contribute import contribute
-from .declare import command, disable, get_routine, override, routine, routines, system
-from .secret import Secret
-from .split import include, optional, plugin_settings
 
 if TYPE_CHECKING:
+    from .commands import (
+        ROUTINE_SETTING,
+        Command,
+        FinalizeCallback,
+        InitializeCallback,
+        ManagementCommand,
+        PostHook,
+        PreHook,
+        Routine,
+        RoutineCommand,
+        SystemCommand,
+    )
+    from .declare import command, disable, get_routine, override, routine, routines, system
     from .hookspecs import hookimpl as hookimpl
     from .registry import get_plan as get_plan
     from .runner import run_routine as run_routine
+    from .secret import Secret
+    from .split import include, optional, plugin_settings
 
     __version__: str
 
@@ -62,14 +62,35 @@ __all__ = [
     "system",
 ]
 
-_LATE = {"hookimpl": "hookspecs", "get_plan": "registry", "run_routine": "runner"}
+_HOMES = {
+    **dict.fromkeys(
+        (
+            *("ROUTINE_SETTING", "Command", "ManagementCommand", "RoutineCommand", "Routine"),
+            *("SystemCommand", "InitializeCallback", "FinalizeCallback", "PreHook", "PostHook"),
+        ),
+        "commands",
+    ),
+    **dict.fromkeys(
+        ("command", "disable", "get_routine", "override", "routine", "routines", "system"),
+        "declare",
+    ),
+    **dict.fromkeys(("include", "optional", "plugin_settings"), "split"),
+    "Secret": "secret",
+    "get_plan": "registry",
+    "hookimpl": "hookspecs",
+    "run_routine": "runner",
+}
+"""The module that each name is loaded from. None may be called as a module of this package: Python
+puts a module that is loaded in the place of whatever has its name."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATE:
+    if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f".{_LATE[name]}", __name__), name)
+        found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = found  # the next time Python finds it without asking here
+        return found
     if name == "__version__":
         from importlib.metadata import version
 
@@ -78,4 +99,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE, "__version__"})
+    return sorted({*globals(), *_HOMES, "__version__"})

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, fields
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from .secret import Secret  # noqa: F401 - what a declaration may hold, one place for all of it
-
 if TYPE_CHECKING:
     from typing import Self
 
@@ -99,7 +97,8 @@ def _caller() -> tuple[str, int] | None:
     return None
 
 
-@dataclass
+# None is made of this class itself, and Python takes long to write what it would need for that.
+@dataclass(init=False, repr=False, eq=False)
 class _Command:
     """The fields that both kinds of command share, in django-routines' order."""
 

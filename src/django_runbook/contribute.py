@@ -1,73 +1,26 @@
-"""What apps and distributions declare with."""
+"""What apps contribute with in their ``AppConfig.ready``.
+
+The name of this module is that of its function, so that the package cannot load it on first use:
+Python would put the module in the function's place. So every web worker loads it, and it loads
+what a declaration needs when there is one.
+"""
 
 from __future__ import annotations
 
-import os
-import sys
-from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from .commands import is_own
-from .declarations import Raw, Recorder, Verbs
-from .exceptions import DeclarationError
+if TYPE_CHECKING:
+    from .contribution import Contribution
 
 _ATTRIBUTE = "_django_runbook_contribution"
 
 
-class Contribution(Verbs):
-    """The declarations of one app or distribution, with the verbs of the settings API.
+def __getattr__(name: str) -> Any:
+    if name == "Contribution":
+        from .contribution import Contribution
 
-    ``override`` and ``disable`` are the settings' alone: here they raise.
-    """
-
-    def __init__(self) -> None:
-        self.declared: Raw = {}
-        """What was declared, in the form of ``DJANGO_ROUTINES``."""
-
-        self.files: dict[str, str] = {}
-        """The files that declared it, as they are imported, by their paths."""
-
-    def _recorder(self, _verb: str) -> Recorder:
-        frame = sys._getframe(1)
-        while is_own(frame.f_globals.get("__name__")) and frame.f_back is not None:
-            frame = frame.f_back
-        path = frame.f_code.co_filename
-        self.files[path] = as_imported(frame)
-        return Recorder(self.declared, (path, frame.f_lineno))
-
-    def override(self, routine: str, step: str, /, **_changes: Any) -> NoReturn:
-        """Refuse: only the project's settings may change other sources' steps."""
-        raise DeclarationError(_settings_only("override", routine, step))
-
-    def disable(self, routine: str, step: str, /) -> NoReturn:
-        """Refuse: only the project's settings may keep other sources' steps from running."""
-        raise DeclarationError(_settings_only("disable", routine, step))
-
-
-def _settings_only(verb: str, routine: str, step: str) -> str:
-    return (
-        f"{verb}({routine!r}, {step!r}) belongs in the project's settings: only they have the "
-        "last word on a step. Declare your own steps with routine(), command() and system()."
-    )
-
-
-def as_imported(frame: FrameType) -> str:
-    """Return a frame's file as it is imported: ``acme_cdn/hooks.py``, wherever it is installed.
-
-    :param frame: a frame of the file.
-    """
-    return imported_as(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
-
-
-def imported_as(module: str, path: str) -> str:
-    """Return a module's file as it is imported.
-
-    :param module: the module's dotted path.
-    :param path: its file.
-    """
-    file = os.path.basename(path)
-    parts = module.split(".")
-    return "/".join([*(parts if file == "__init__.py" else parts[:-1]), file])
+        return Contribution
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def contribute(app_config: Any) -> Contribution:
@@ -81,6 +34,8 @@ def contribute(app_config: Any) -> Contribution:
     """
     is_config = hasattr(app_config, "label") and hasattr(app_config, "ready")
     if not is_config or isinstance(app_config, type):
+        from .exceptions import DeclarationError
+
         given = "its class" if isinstance(app_config, type) else f"a {type(app_config).__name__}"
         raise DeclarationError(
             f"contribute() takes the AppConfig of an app, not {given}. "
@@ -88,6 +43,8 @@ def contribute(app_config: Any) -> Contribution:
         )
     contribution = contributed(app_config)
     if contribution is None:
+        from .contribution import Contribution
+
         contribution = Contribution()
         setattr(app_config, _ATTRIBUTE, contribution)
     return contribution

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from .canonical import shown
 from .commands import (
     ORIGIN_KEY,
     ORIGINS_KEY,
@@ -46,7 +45,7 @@ Raw = dict[str, Any]
 class Recorder:
     """Writes declarations into a dictionary of the form of ``DJANGO_ROUTINES``.
 
-    The settings API and the :class:`~django_runbook.contribute.Contribution` of apps and
+    The settings API and the :class:`~django_runbook.contribution.Contribution` of apps and
     distributions share it, so that both have the same verbs with the same meaning.
 
     :param routines: the dictionary to write to.
@@ -166,7 +165,11 @@ def symbol_of(name: Any) -> str:
 
     :param name: what was written as a name.
     """
-    return to_symbol(name) if isinstance(name, str) else f"({shown(name)})"
+    if isinstance(name, str):
+        return to_symbol(name)
+    from .canonical import shown  # for a mistake, which no web worker should pay for
+
+    return f"({shown(name)})"
 
 
 def spelt_out(obj: Routine | Command) -> Raw:

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from .assignments import combine
 from .commands import ORIGIN_KEY, ROUTINE_SETTING, Routine, is_own, to_symbol
 from .declarations import MALFORMED_KEY, STEP_KEY, Raw, Recorder, Verbs, listed_overrides
-from .exceptions import DeclarationError
 
 _NOT_SETTINGS = ("django.apps", "django.core", "django_runbook.plugins")
 """Below these no settings module is being executed: apps get ready here, and hooks are loaded."""
@@ -49,6 +47,8 @@ def _settings_frame(verb: str) -> FrameType:
     if module is not None:
         return module
     assert caller is not None
+    from .exceptions import DeclarationError
+
     raise DeclarationError(
         f"{verb}() was called at {caller.f_code.co_filename}:{caller.f_lineno}, where no settings "
         "module is being executed, so that the declaration would be lost. In AppConfig.ready() "
@@ -141,6 +141,8 @@ def _declared(scope: dict[str, Any] | None) -> Mapping[str, Any]:
         declared = scope.get(ROUTINE_SETTING) or {}
     if not isinstance(declared, Mapping):
         raise _improperly_configured(f"{ROUTINE_SETTING} must be a dictionary of routines.")
+    from .assignments import combine  # nothing that the other verbs need
+
     return combine({}, declared, None)  # "-" and "_" in a name mean the same
 
 

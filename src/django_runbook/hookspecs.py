@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from .contribute import Contribution
+    from .contribution import Contribution
 
 PROJECT = "django_runbook"
 

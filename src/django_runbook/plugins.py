@@ -24,7 +24,7 @@ import pluggy
 
 from . import hookspecs
 from .canonical import jsonable
-from .contribute import Contribution, as_imported, imported_as
+from .contribution import Contribution, as_imported, imported_as
 from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
 

@@ -20,7 +20,8 @@ from django.utils.module_loading import module_has_submodule
 from .assignments import combine, place_additions
 from .canonical import jsonable
 from .commands import ROUTINE_SETTING, Entry, Place
-from .contribute import Contribution, contributed
+from .contribute import contributed
+from .contribution import Contribution
 from .distributions import HOOK_GROUP, entry_points
 from .fragments import Reader
 from .literals import SettingsFile

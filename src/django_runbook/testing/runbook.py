@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import apps
 
-from django_runbook.contribute import Contribution
+from django_runbook.contribution import Contribution
 from django_runbook.declarations import Verbs
 from django_runbook.distributions import normalised
 from django_runbook.exceptions import PlanError, UnknownRoutine
