@@ -21,6 +21,12 @@ from .declarations import (
     symbol_of,
 )
 
+MERGED_KEY = "__runbook_routines__"
+"""Name in a settings namespace of the ``DJANGO_ROUTINES`` that ``include()`` left there."""
+
+INCLUDED_KEY = "__runbook_included__"
+"""Name in a settings namespace of the files that ``include()`` brought in."""
+
 
 def combine(earlier: Any, later: Any, file: str | None, before: int | None = None) -> Raw:
     """Return what two assignments of ``DJANGO_ROUTINES`` say together, neither changed.

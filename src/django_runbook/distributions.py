@@ -38,27 +38,27 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def is_whole(distribution: Distribution) -> bool:
-    """Tell whether a distribution has its metadata: what is left of an uninstalled one has none.
+def name_and_version(distribution: Distribution) -> tuple[str, str | None] | None:
+    """Return a distribution's normalised name and its version, as its metadata states them.
+
+    Of what cannot be read the name is empty. What is left of an uninstalled one has no metadata,
+    and is none.
 
     :param distribution: the distribution.
     """
+    # With importlib.metadata. Its own properties read the file anew for each of the two, and parse
+    # the text below the headers, which is the project's whole README.
+    from email.parser import HeaderParser
+
     try:
-        return any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO"))
+        files = map(distribution.read_text, ("METADATA", "PKG-INFO"))
+        text = next(filter(None, files), None)
     except UnicodeDecodeError:
-        return True
-
-
-def _found(distribution: Distribution, entry_point: EntryPoint) -> Found:
-    """Return an entry point and whose it is, also if its metadata cannot be read.
-
-    Whoever gives steps is not left out for that.
-    """
-    try:
-        name, version = distribution.name, distribution.version
-    except UnicodeDecodeError:
-        name, version = "", ""
-    return Found(normalised(name or "unnamed"), version or None, entry_point)
+        return "", None
+    if text is None:
+        return None
+    headers = HeaderParser().parsestr(text.partition("\n\n")[0])
+    return normalised(headers["Name"] or ""), headers["Version"] or None
 
 
 def entry_points(group: str) -> list[Found]:
@@ -70,9 +70,9 @@ def entry_points(group: str) -> list[Found]:
     # ours together, and most settings files never ask.
     import importlib.metadata
 
-    found = [
-        _found(entry.dist, entry)
-        for entry in importlib.metadata.entry_points(group=group)
-        if entry.dist is not None and is_whole(entry.dist)
-    ]
+    found = []
+    for entry in importlib.metadata.entry_points(group=group):
+        stated = None if entry.dist is None else name_and_version(entry.dist)
+        if stated is not None:  # whoever gives steps is not left out for a name that is unreadable
+            found.append(Found(stated[0] or "unnamed", stated[1], entry))
     return sorted(found, key=lambda one: (one.name, one.entry_point.name, one.entry_point.value))

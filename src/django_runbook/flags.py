@@ -63,9 +63,12 @@ class Option(NamedTuple):
         return {name for name in (self.dest, None if self.below else self.long) if name}
 
 
+_PARSER = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+
+
 def _class_of(action: str, **arguments: Any) -> type[argparse.Action]:
     """Return the class of one of argparse's actions, which have no public names."""
-    return type(argparse.ArgumentParser().add_argument("--x", action=action, **arguments))
+    return type(_PARSER.add_argument("--x", action=action, **arguments))
 
 
 _STORE = _class_of("store")

@@ -7,8 +7,7 @@ in every process that loads this module, and to make a value of it three times a
 none, as it is what users are given: who iterates over one should be told that it has ``steps``.
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations": NamedTuple would compile the text of each annotation.
 import difflib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -342,7 +341,7 @@ class Step(NamedTuple):
 
     status: Status = "run"
     reason: Reason = Reason()
-    nested: Plan | None = None
+    nested: "Plan | None" = None
     """The plan of the routine that this step runs, if it runs one."""
 
     apart: bool = False
@@ -452,7 +451,7 @@ class Plan:
         """What the routine is for: a string, or a lazily translated one."""
         return self.attributes["help_text"].value if "help_text" in self.attributes else ""
 
-    def every_plan(self) -> Iterator[Plan]:
+    def every_plan(self) -> "Iterator[Plan]":
         """Yield the plan of each routine that runs, those of nested routines first."""
         for step in self.steps:
             if step.nested is not None:

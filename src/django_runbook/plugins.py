@@ -14,7 +14,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import FunctionType, MethodType, ModuleType
@@ -61,21 +61,16 @@ class _Pluggy(pluggy.PluginManager):
 
 
 class Manager:
-    """Registers plugins one by one and asks each by itself."""
+    """Registers plugins one by one and asks each by itself.
 
-    def __init__(self) -> None:
+    :param claimed: whose the hook modules of apps are, whoever else names one.
+    """
+
+    def __init__(self, claimed: Mapping[str, str]) -> None:
         self._manager = _Pluggy(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._claimed: dict[str, str] = {}
+        self._claimed = claimed
         self._names: dict[int, str] = {}
-
-    def claim(self, module: str, source: Source) -> None:
-        """Note that a module is an app's, whoever else names it.
-
-        :param module: the dotted path of the app's hook module.
-        :param source: the app.
-        """
-        self._claimed[module] = source.name
 
     def ask_app(self, source: Source, module: str) -> Answer:
         """Import an app's hook module and call its hook.

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
@@ -15,7 +15,6 @@ from django.db import Error as DatabaseError
 from .canonical import jsonable
 from .commands import ALL_DATABASES, COMMAND_KEYS
 from .flags import NoFlag
-from .locks import LockUnusable, lock_of, lock_policy
 from .lookup import (
     CommandNotLoadable,
     HookNotLoadable,
@@ -29,6 +28,9 @@ from .lookup import (
 from .model import HOOKS, SETTINGS, Code, LockUse, Origin, Plan, Problem, Step, closest
 from .nesting import is_nested
 from .parsers import options_of, refusal, to_words
+
+if TYPE_CHECKING:
+    from .locks import LockUnusable
 
 _Known: TypeAlias = "tuple[set[str], Any] | CommandNotLoadable | DatabaseError"
 
@@ -114,12 +116,17 @@ def locks_of(plan: Plan) -> tuple[tuple[LockUse, ...], list[Problem]]:
     :param plan: the plan, with the plans nested in it.
     """
     uses: dict[str, LockUse] = {}
-    problems = []
+    problems: list[Problem] = []
+    locked = [one for one in plan.every_plan() if one.control("lock")]
+    if not locked:
+        return (), problems
+    from .locks import LockUnusable, lock_of, lock_policy  # most routines take none
+
     policy = lock_policy()
-    for one in plan.every_plan():
+    if policy is None:  # the setting's own error says that it is malformed
+        return (), problems
+    for one in locked:
         wanted = one.control("lock")
-        if not wanted or policy is None:  # the setting's own error says that it is malformed
-            continue
         try:
             lock = lock_of(one.routine, wanted, policy)
         except LockUnusable as exc:
@@ -138,6 +145,8 @@ def unusable_backend() -> Iterator[Problem]:
 
     That is so whether or not a routine states that it takes a lock: ``--lock`` may.
     """
+    from .locks import LockUnusable, lock_of, lock_policy
+
     policy = lock_policy()
     if policy is None:
         return

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from .distributions import is_whole, normalised
+from .distributions import name_and_version
 from .model import Release
 
 if TYPE_CHECKING:
@@ -77,11 +77,12 @@ class _Installed:
         except OSError:
             names = []
         self._installed = [
-            (_squeezed(name.partition("-")[0]), Path(root, name))
+            (_squeezed(name.partition("-")[0]), os.path.join(root, name))
             for name in names
             if name.endswith(".dist-info")
         ]
         self._record = cache(_record)
+        self._release = cache(_release)
 
     def owner(self, package: str, path: str) -> Release | None:
         """Return what lists a path: what is called like its package is asked first.
@@ -96,7 +97,7 @@ class _Installed:
         ):
             if found is not None and name != found[0]:
                 break
-            release = _release(info) if f"\n{path}" in self._record(info) else None
+            release = self._release(info) if f"\n{path}" in self._record(info) else None
             if release is not None and found is not None:
                 return None  # one of two versions is what an upgrade has left behind
             if release is not None:
@@ -114,7 +115,7 @@ def _squeezed(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _record(path: Path) -> str:
+def _record(path: str) -> str:
     """Return the list of the files that a distribution has installed, a line each."""
     try:
         return f"\n{_at(path).read_text('RECORD') or ''}"
@@ -122,28 +123,20 @@ def _record(path: Path) -> str:
         return ""
 
 
-def _at(path: Path) -> Distribution:
+def _at(path: str) -> Distribution:
     import importlib.metadata
 
     return importlib.metadata.Distribution.at(path)
 
 
-def _release(path: Path) -> Release | None:
+def _release(path: str) -> Release | None:
     return _release_of(_at(path))
 
 
 def _release_of(distribution: Distribution) -> Release | None:
     """Return what a distribution says that it is, if it says so."""
-    try:
-        if not is_whole(distribution):
-            return None
-        metadata = distribution.metadata
-    except UnicodeDecodeError:
-        return None
-    if "Name" not in metadata:
-        return None
-    version = metadata["Version"] if "Version" in metadata else None  # noqa: SIM401 - it has no get()
-    return Release(normalised(metadata["Name"]), version)
+    name, version = name_and_version(distribution) or ("", None)
+    return Release(name, version) if name else None
 
 
 def _editable(package: str, path: str) -> Release | None:

@@ -7,17 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from math import gcd
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import module_has_submodule
 
-from .assignments import combine, place_additions
+from .assignments import INCLUDED_KEY, MERGED_KEY, combine, place_additions
 from .canonical import jsonable
 from .commands import ROUTINE_SETTING, Entry, Place
 from .contribute import contributed
@@ -36,10 +36,11 @@ from .model import (
     Source,
     closest,
 )
-from .plugins import Answer, Manager
 from .policy import Policy, names, read_policy
 from .provenance import Releases
-from .split import INCLUDED_KEY, MERGED_KEY
+
+if TYPE_CHECKING:
+    from .plugins import Answer, Manager
 
 _HOOK_MODULE = "routines"
 _INSTALLED = ("site-packages", "dist-packages")
@@ -86,7 +87,10 @@ class Gathered:
         return Searched(answer.source)
 
 
-Add: TypeAlias = Callable[[list[Gathered], Manager, Policy], None]
+Plugins: TypeAlias = "Callable[[], Manager]"
+"""Returns what asks plugins, which is loaded, pluggy with it, when there is one to be asked."""
+
+Add: TypeAlias = Callable[[list[Gathered], Plugins, Policy], None]
 """Adds to what was gathered."""
 
 
@@ -97,15 +101,15 @@ def gather(replaced: Collection[str] = (), add: Add | None = None) -> list[Gathe
     :param add: adds to what the sources say; tests have sources of their own.
     """
     policy = read_policy(getattr(settings, "DJANGO_RUNBOOK", None))
-    manager = Manager()
+    plugins = cache(_manager)
     releases = Releases()
     gathered = [
         from_settings(releases),
-        from_apps(manager, policy, releases),
-        from_distributions(manager, policy, replaced),
+        from_apps(plugins, policy, releases),
+        from_distributions(plugins, policy, replaced),
     ]
     if add is not None:
-        add(gathered, manager, policy)
+        add(gathered, plugins, policy)
     searched = [one for each in gathered for one in each.searched]
     gathered[0].problems = [
         *policy.problems,
@@ -113,6 +117,18 @@ def gather(replaced: Collection[str] = (), add: Add | None = None) -> list[Gathe
         *gathered[0].problems,
     ]
     return gathered
+
+
+def _manager() -> Manager:
+    from .plugins import Manager
+
+    # Also those of apps that have none, which may not be named by anybody else.
+    return Manager({_hook_module(config): config.label for config in apps.get_app_configs()})
+
+
+def _hook_module(config: AppConfig) -> str:
+    """Return the dotted path of the module in which an app's hook would be."""
+    return f"{config.name}.{_HOOK_MODULE}"
 
 
 def from_settings(releases: Releases) -> Gathered:
@@ -313,10 +329,10 @@ def _int(line: Any) -> int | None:
     return line if isinstance(line, int) else None
 
 
-def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
+def from_apps(plugins: Plugins, policy: Policy, releases: Releases) -> Gathered:
     """Return what the installed apps contribute, by ``ready()`` and by hook.
 
-    :param manager: asks the hook modules.
+    :param plugins: returns what asks the hook modules.
     :param policy: says which apps are blocked.
     :param releases: knows which distributions they came with.
     """
@@ -324,8 +340,7 @@ def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
     for index, config in enumerate(apps.get_app_configs()):
         release = releases.of_module(config.name, config.path)
         source = Source("app", config.label, index, release=release)
-        module = f"{config.name}.{_HOOK_MODULE}"
-        manager.claim(module, source)
+        module = _hook_module(config)
         has_hooks = module_has_submodule(config.module, _HOOK_MODULE)
         searched = Searched(source, policy.hearing(source), module if has_hooks else "")
         if not searched.heard:
@@ -335,17 +350,17 @@ def from_apps(manager: Manager, policy: Policy, releases: Releases) -> Gathered:
         if by_ready is not None:
             gathered.read(source, _once(by_ready))
         if has_hooks:
-            searched = gathered.take(manager.ask_app(source, module))._replace(where=module)
+            searched = gathered.take(plugins().ask_app(source, module))._replace(where=module)
         gathered.searched.append(searched)
     return gathered
 
 
 def from_distributions(
-    manager: Manager, policy: Policy, replaced: Collection[str] = ()
+    plugins: Plugins, policy: Policy, replaced: Collection[str] = ()
 ) -> Gathered:
     """Return what the installed distributions contribute through their entry points.
 
-    :param manager: loads and asks them.
+    :param plugins: returns what loads and asks them.
     :param policy: says which are let in.
     :param replaced: the names of those that are not looked at.
     """
@@ -361,7 +376,7 @@ def from_distributions(
         )
         searched = Searched(source, policy.hearing(source))
         if searched.heard:
-            searched = gathered.take(manager.ask_distribution(source, found))
+            searched = gathered.take(plugins().ask_distribution(source, found))
         gathered.searched.append(searched._replace(where=found.entry_point.value))
     return gathered
 

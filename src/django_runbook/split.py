@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from split_settings import tools
 from split_settings.tools import optional
 
-from .assignments import combine, place_additions
+from .assignments import INCLUDED_KEY, MERGED_KEY, combine, place_additions
 from .commands import ROUTINE_SETTING
 from .distributions import SETTINGS_GROUP, entry_points, normalised
 from .exceptions import SettingsError
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 __all__ = ["include", "optional", "plugin_settings"]
-
-MERGED_KEY = "__runbook_routines__"
-"""Name in a settings namespace of the ``DJANGO_ROUTINES`` that :func:`include` left there."""
-
-INCLUDED_KEY = "__runbook_included__"
-"""Name in a settings namespace of the files that :func:`include` brought in."""
 
 
 def include(*args: str, scope: dict[str, Any] | None = None) -> None:

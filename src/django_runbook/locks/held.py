@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django_runbook.canonical import one_line
@@ -28,23 +27,24 @@ _current: ContextVar[HeldLocks | None] = ContextVar("django_runbook_locks", defa
 """The locks of the innermost run of this thread: a command of a routine may run another one."""
 
 
-@dataclass(frozen=True, eq=False)
 class Lock:
-    """One lock that a run takes."""
+    """One lock that a run takes.
 
-    routine: str
-    """The routine that must not run twice."""
+    :param routine: the routine that must not run twice.
+    :param name: what the backend knows it by.
+    :param kind: what takes care of it: the name of the backend.
+    :param detail: which database, for that backend.
+    :param backend: what takes care of it.
+    """
 
-    name: str
-    """What the backend knows it by."""
-
-    kind: str
-    """What takes care of it: the name of the backend."""
-
-    detail: str
-    """Which database, for that backend."""
-
-    backend: LockBackend
+    def __init__(
+        self, routine: str, name: str, kind: str, detail: str, backend: LockBackend
+    ) -> None:
+        self.routine = routine
+        self.name = name
+        self.kind = kind
+        self.detail = detail
+        self.backend = backend
 
     @property
     def description(self) -> str:

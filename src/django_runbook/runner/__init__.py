@@ -12,14 +12,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from django_runbook.exceptions import PlanError, RoutineStopped, StepFailed
 from django_runbook.masking import Hidden
 from django_runbook.model import Code, Plan, Step
-from django_runbook.pins import Pin, read_pin
 from django_runbook.policy import read_policy
 from django_runbook.preflight import missing_programs, missing_secrets
 from django_runbook.registry import Registry
@@ -35,6 +34,9 @@ from .session import Session
 from .standard import StandardStreams
 from .stop import StopRequest
 from .streams import Output, plain
+
+if TYPE_CHECKING:
+    from django_runbook.pins import Pin
 
 _NO_LOCK_AT_ALL = (Code.BAD_SETTING, Code.LOCK_UNUSABLE)
 """Errors that keep a lock from being taken; the others are for who holds it to judge."""
@@ -111,7 +113,7 @@ def run_routine(
         controls=controls,
         locked=instead is None,
     )
-    pin = expect if expect is None or isinstance(expect, Pin) else read_pin(expect)
+    pin = None if expect is None else _pin(expect)
     plan = planned()
     if pin is not None:
         pin.refuse_other(plan)
@@ -172,6 +174,13 @@ def run_routine(
     if check and result.status == "failed":
         raise StepFailed(failure_text(result), result) from _cause(result)
     return result
+
+
+def _pin(expect: str | os.PathLike[str] | Pin) -> Pin:
+    """Return a pin, read from its file if that is what was given."""
+    from django_runbook.pins import Pin, read_pin
+
+    return expect if isinstance(expect, Pin) else read_pin(expect)
 
 
 def _refuse_wrong_wait(wait: Any) -> None:

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
-from rich.spinner import Spinner
 
 _INTERVAL = 0.1
 """Seconds between two drawings."""
@@ -62,6 +61,8 @@ class StatusLine:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._suspended: Any = None
+        from rich.spinner import Spinner  # 150 pictures that only a terminal needs
+
         self._frames = Spinner("line").frames
 
     def __enter__(self) -> StatusLine:

@@ -14,10 +14,9 @@ from django_runbook.declarations import Verbs
 from django_runbook.distributions import normalised
 from django_runbook.exceptions import PlanError, UnknownRoutine
 from django_runbook.model import SETTINGS, Plan, Release, Searched, Source
-from django_runbook.plugins import Manager
 from django_runbook.policy import Policy
 from django_runbook.registry import Registry
-from django_runbook.sources import Gathered, gather
+from django_runbook.sources import Gathered, Plugins, gather
 
 from .assertions import listed
 from .recording import Recording, record
@@ -177,7 +176,7 @@ class Runbook:
             verbosity=verbosity,
         )
 
-    def _add(self, gathered: list[Gathered], manager: Manager, policy: Policy) -> None:
+    def _add(self, gathered: list[Gathered], plugins: Plugins, policy: Policy) -> None:
         """Add what the test says to what the sources of the site say."""
         of_settings, of_apps, of_distributions = gathered
         of_settings.read(SETTINGS, self.settings)
@@ -194,7 +193,7 @@ class Runbook:
             searched = Searched(source, policy.hearing(source))
             if searched.heard:
                 if distribution.hooks is not None:
-                    searched = of_distributions.take(manager.ask(source, distribution.hooks))
+                    searched = of_distributions.take(plugins().ask(source, distribution.hooks))
                     if searched.same_as:
                         raise ValueError(
                             f"The hooks of the distribution {source.name!r} are those of "

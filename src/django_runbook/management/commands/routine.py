@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from django.core.management.base import CommandError
@@ -24,22 +24,17 @@ from rich.markup import escape
 
 from django_runbook.canonical import printable
 from django_runbook.commands import to_option
-from django_runbook.difference import Difference
 from django_runbook.document import all_to_json, dumped, to_json
 from django_runbook.exceptions import RunbookError, UnexpectedPlan, UnknownRoutine
 from django_runbook.explain import print_difference, print_table, to_list, to_text
-from django_runbook.inventory import (
-    inventory,
-    inventory_to_json,
-    inventory_to_text,
-    print_inventory,
-)
-from django_runbook.mermaid import to_mermaid, too_large
 from django_runbook.model import MergedRoutine, Plan, Problem
 from django_runbook.nesting import CONTROL_OPTIONS
 from django_runbook.order import order
-from django_runbook.pins import Pin, read_pin
 from django_runbook.registry import Registry
+
+if TYPE_CHECKING:
+    from django_runbook.difference import Difference
+    from django_runbook.pins import Pin
 
 WRONG_USAGE = 2
 """The exit status for a command line that cannot be understood."""
@@ -222,7 +217,7 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             self._wrong_usage("--format goes with --explain.")
         if ctx.invoked_subcommand is not None and given["expect"] is not None:
             self._wrong_usage("--expect goes with a run, or with --explain.")
-        pin = None if given["expect"] is None else read_pin(given["expect"])
+        pin = None if given["expect"] is None else _pin(given["expect"])
         plan = self.registry.plan(
             routine.name,
             active,
@@ -306,6 +301,8 @@ class Command(TyperCommand, rich_markup_mode="rich"):
 
     def _draw(self, plans: list[Plan], problems: Iterable[Problem]) -> None:
         """Print a flowchart; what is wrong with the plans, which has no place in it, to stderr."""
+        from django_runbook.mermaid import to_mermaid, too_large
+
         chart = to_mermaid(plans)
         self._write(chart)
         if too_large(chart):
@@ -357,6 +354,13 @@ class Command(TyperCommand, rich_markup_mode="rich"):
     def _list_plugins(self) -> None:
         if self.format == Format.mermaid:
             self._wrong_usage("--plugins is shown as a table or as JSON.")
+        from django_runbook.inventory import (
+            inventory,
+            inventory_to_json,
+            inventory_to_text,
+            print_inventory,
+        )
+
         registry = self.registry
         listed = inventory(registry.searched, registry.fragments, registry.routines)
         if self.format == Format.json:
@@ -436,6 +440,13 @@ class Command(TyperCommand, rich_markup_mode="rich"):
             force_color=bool(self.force_color),
             sender=self,
         )
+
+
+def _pin(path: str) -> Pin:
+    """Read a pin; what compares it with a plan is loaded with it."""
+    from django_runbook.pins import read_pin
+
+    return read_pin(path)
 
 
 def _with_routines(cls: type[Command], registry: Registry) -> type[Command]:
