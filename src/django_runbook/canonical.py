@@ -46,6 +46,8 @@ def printable(text: str) -> str:
 
     :param text: one line.
     """
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 

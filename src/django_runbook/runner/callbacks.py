@@ -7,7 +7,7 @@ process starts from what was declared.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django_runbook.canonical import jsonable
@@ -21,18 +21,64 @@ from django_runbook.results import StepResult
 _KINDS = {kind.kind: kind for kind in (ManagementCommand, SystemCommand)}
 
 
-@dataclass(eq=False)
 class Entry:
-    """A step of a run: what is planned, what hooks may change, and what becomes of it."""
+    """A step of a run: what is planned, what hooks may change, and what becomes of it.
 
-    index: int
-    """Its index in the plan, as the signals have it."""
+    What hooks may change is made when there is one that is called: most routines have none.
 
-    step: Step
-    command: Command
-    result: StepResult
-    declared: dict[str, Any]
-    """How the command was described before any hook saw it."""
+    :param index: its index in the plan, as the signals have it.
+    :param step: the step.
+    :param plan: the plan that it is a step of.
+    """
+
+    def __init__(self, index: int, step: Step, plan: Plan) -> None:
+        self.index = index
+        self.step = step
+        self.result = StepResult(step)
+        self._plan = plan
+        self._declared: dict[str, Any] = {}
+
+    @cached_property
+    def command(self) -> Command:
+        """The command as an object that hooks may change."""
+        command = command_of(self.step.declaration)
+        for name in ("pre_hook", "post_hook"):
+            setattr(command, name, self._stated(name))
+        self._declared = _described(command)
+        command.result = self.result.result
+        return command
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a hook may have changed the command: it was made, to be given to one."""
+        return "command" in vars(self)
+
+    def hook(self, name: str) -> Any:
+        """Return a hook of the step, or ``None`` if it has none.
+
+        :param name: ``pre_hook`` or ``post_hook``.
+        """
+        return getattr(self.command, name) if self.is_shown else self._stated(name)
+
+    def _stated(self, name: str) -> Any:
+        """Return a hook as it was declared: by the step, else by the routine."""
+        own = getattr(self.step.declaration, name)
+        stated = self._plan.attributes.get(name)
+        return stated.value if own is None and stated is not None else own
+
+    def returned(self, value: Any) -> None:
+        """Note what the command has returned, for hooks to read and change.
+
+        :param value: what it has returned.
+        """
+        self.result.result = value
+        if self.is_shown:
+            self.command.result = value
+
+    def note(self) -> None:
+        """Note what hooks may have made of what the command has returned."""
+        if self.is_shown:
+            self.result.result = self.command.result
 
     def as_left(self, routine: str) -> Step:
         """Return the step as the hooks have left its command.
@@ -42,7 +88,7 @@ class Entry:
         """
         described = _described(self.command)
         if self.step.nested is not None:
-            if described != self.declared:
+            if described != self._declared:
                 raise CommandFailed(
                     "a hook has changed which routine it runs, which is not planned"
                 )
@@ -63,15 +109,7 @@ def entries_of(plan: Plan) -> list[Entry]:
 
     :param plan: the plan.
     """
-    return [_entry(index, step, plan) for index, step in enumerate(plan.steps)]
-
-
-def _entry(index: int, step: Step, plan: Plan) -> Entry:
-    command = command_of(step.declaration)
-    for name in ("pre_hook", "post_hook"):
-        if getattr(command, name) is None and name in plan.attributes:
-            setattr(command, name, plan.attributes[name].value)
-    return Entry(index, step, command, StepResult(step), _described(command))
+    return [Entry(index, step, plan) for index, step in enumerate(plan.steps)]
 
 
 def command_of(declared: Declaration) -> Command:

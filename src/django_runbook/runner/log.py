@@ -21,7 +21,8 @@ def log_start(routine: str, step: Step) -> None:
     :param routine: the routine's name.
     :param step: the step.
     """
-    logger.info("%s: %s started", routine, step.id, extra=_extra(routine, step))
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("%s: %s started", routine, step.id, extra=_extra(routine, step))
 
 
 def log_end(routine: str, result: StepResult) -> None:
@@ -31,6 +32,8 @@ def log_end(routine: str, result: StepResult) -> None:
     :param result: what became of the step.
     """
     level = logging.ERROR if result.status == "failed" else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
     why = "" if result.exception is None else f": {one_line(text_of(result.exception))}"
     logger.log(
         level,

@@ -131,10 +131,8 @@ def call(
     """
     result = None
     command, parser = _loaded(step)
-    parsed = options_of(parser)
-    known = known_options(command, parsed)
-    options = {**streams, **_implicit_options(known, step, verbosity, color)}
-    options.update(revealed(as_meant(parsed, step.declaration.options)))
+    options = {**streams, **_options(command, parser, step, verbosity, color)}
+    _hand_over(command, parser)
     try:
         with contained(mask):
             result = call_command(command, *revealed(list(step.declaration.argv[1:])), **options)
@@ -142,6 +140,33 @@ def call(
         if ended.returncode != 0:
             raise CommandFailed(f"it {ended}", ended.returncode) from ended.__cause__
     return result
+
+
+def _options(
+    command: BaseCommand, parser: Any, step: Step, verbosity: int | None, color: Mapping[str, bool]
+) -> dict[str, Any]:
+    """Return what a command is given by name, as :func:`call_command` takes it."""
+    stated = step.declaration.options
+    if not stated and not color and verbosity is None:
+        return {}
+    parsed = options_of(parser)
+    implicit = _implicit_options(known_options(command, parsed), step, verbosity, color)
+    return {**implicit, **revealed(as_meant(parsed, stated))}
+
+
+def _hand_over(command: BaseCommand, parser: Any) -> None:
+    """Let :func:`call_command` take a command's parser instead of making a second one.
+
+    To make one is most of what it costs to call a command. It is handed over once, so that the
+    command itself may still make others.
+    """
+    makes = command.create_parser
+
+    def create_parser(*_args: Any, **_kwargs: Any) -> Any:
+        command.create_parser = makes  # type: ignore[method-assign]
+        return parser
+
+    command.create_parser = create_parser  # type: ignore[method-assign]
 
 
 def words(step: Step, *, verbosity: int | None, color: Mapping[str, bool]) -> list[Word]:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
-from django_runbook.commands import Command
+from django_runbook.commands import Routine
 from django_runbook.exceptions import CommandFailed, ExitEarly, LockLost
 from django_runbook.lookup import load_hook
 from django_runbook.model import CONTROLS, Plan, Step
@@ -83,9 +84,7 @@ class RoutineRun:
         self._aliases = () if session.instead is not None else databases(plan.control("atomic"))
         self._savepoints = tuple(dict.fromkeys((*within, *self._aliases)))
         self._entries = entries_of(plan)
-        self._routine = routine_of(plan, self._entries)
-        self._last: int | None = None
-        self._previous: Command | None = None
+        self._last: Entry | None = None
         self._hooked = False
         self._options: dict[str, Any] = {
             "verbosity": 1 if verbosity is None else verbosity,
@@ -95,6 +94,11 @@ class RoutineRun:
             **{name: name in plan.active for name in plan.available},
         }
         self.result = RunResult(plan, [entry.result for entry in self._entries])
+
+    @cached_property
+    def _routine(self) -> Routine:
+        """The routine as callbacks and hooks are given it, and may change it."""
+        return routine_of(self._plan, self._entries)
 
     def run(self) -> RunResult:
         """Run it, and return what became of it; what fails is in there, not raised."""
@@ -112,7 +116,7 @@ class RoutineRun:
         """Note what may have changed since the steps have ended: hooks may change results."""
         self.result.duration = time.monotonic() - began
         for entry in self._entries:
-            entry.result.result = entry.command.result
+            entry.note()
 
     def _run_to_the_commit(self) -> None:
         result = self.result
@@ -151,15 +155,21 @@ class RoutineRun:
         with _named("a receiver of routine_finished"):
             routine_finished.send(
                 early_exit=self.result.early_exit,
-                last_command=self._last,
+                last_command=None if self._last is None else self._last.index,
                 **self._signal_arguments(),
             )
 
     def _finalize(self) -> None:
-        if self._routine.finalize is not None:
-            what = f"its finalize {shown_hook(self._routine.finalize)}"
+        # A hook may have changed it, where there was one.
+        finalize = self._routine.finalize if self._hooked else self._stated("finalize")
+        if finalize is not None:
+            what = f"its finalize {shown_hook(finalize)}"
             with _named(what), self._session.stop.interrupting():
-                load_hook(self._routine.finalize)(self._routine, self.result)
+                load_hook(finalize)(self._routine, self.result)
+
+    def _stated(self, name: str) -> Any:
+        """Return a callback that the routine states, or ``None``."""
+        return self._plan.attributes[name].value if name in self._plan.attributes else None
 
     def _signal_arguments(self) -> dict[str, Any]:
         return {
@@ -205,7 +215,7 @@ class RoutineRun:
             if self._session.stop.signal is not None:
                 return
             self._session.locks.verify()
-            following = entries[index + 1].command if index + 1 < len(entries) else None
+            following = entries[index + 1] if index + 1 < len(entries) else None
             if self._run_step(entry, following):
                 raise ExitEarly
             if entry.result.failed and not self._continue:
@@ -213,16 +223,15 @@ class RoutineRun:
 
     def _initialized(self) -> list[Entry]:
         """Call ``initialize``, and return what it has left of the plan."""
-        if self._routine.initialize is None:
+        initialize = self._stated("initialize")
+        if initialize is None:
             return self._entries
         self._hooked = True
         by_command = {id(entry.command): entry for entry in self._entries}
         plan = [entry.command for entry in self._entries]
-        what = f"its initialize {shown_hook(self._routine.initialize)}"
+        what = f"its initialize {shown_hook(initialize)}"
         with _named(what), self._session.stop.interrupting():
-            load_hook(self._routine.initialize)(
-                self._routine, plan, set(self._plan.active), self._options
-            )
+            load_hook(initialize)(self._routine, plan, set(self._plan.active), self._options)
         named = [id(command) for command in plan]
         if len(set(named)) < len(named) or not by_command.keys() >= set(named):
             raise CallbackFailed(
@@ -239,7 +248,7 @@ class RoutineRun:
     def _label(self, step: Step) -> str:
         return f"{self._prefix}{step.position}/{len(self._plan.steps)}"
 
-    def _run_step(self, entry: Entry, following: Command | None) -> bool:
+    def _run_step(self, entry: Entry, following: Entry | None) -> bool:
         """Run a step, and tell whether the routine ends with it."""
         session, step, result = self._session, entry.step, entry.result
         label = self._label(step)
@@ -264,24 +273,24 @@ class RoutineRun:
             session.stop.renew()
         if result.status in ("skipped", "not_run"):
             result.started, result.duration = None, 0.0
-        result.result = entry.command.result
+        entry.note()
         self._report.ended(label, result)
         with _named("the site's logging"):
             log_end(self._plan.routine, result)
         return early
 
-    def _attempt(self, entry: Entry, following: Command | None) -> bool:
+    def _attempt(self, entry: Entry, following: Entry | None) -> bool:
         """Do what a step does, with its hooks, and tell whether the routine ends with it."""
         result = entry.result
         try:
             result.status, result.skipped_by = "skipped", "pre_hook"
-            if self._asked("pre_hook", entry, self._previous):
+            if self._asked("pre_hook", entry, self._last):
                 return False
             result.status, result.skipped_by, result.returncode = "succeeded", "", 0
             self._execute(entry)
             if self._has_stopped(entry):
                 return False
-            if entry.command.post_hook is not None:  # else the next step looks
+            if entry.hook("post_hook") is not None:  # else the next step looks
                 drop_stale_connections(self._session.spared)
             return self._asked("post_hook", entry, following)
         except ExitEarly:
@@ -289,15 +298,16 @@ class RoutineRun:
                 result.status, result.skipped_by = "not_run", ""
             return True
 
-    def _asked(self, name: str, entry: Entry, other: Command | None) -> bool:
+    def _asked(self, name: str, entry: Entry, other: Entry | None) -> bool:
         """Call a hook of a step, if it has one, and return its answer."""
-        hook = getattr(entry.command, name)
+        hook = entry.hook(name)
         if hook is None:
             return False
         self._hooked = True
+        given = (self._routine, entry.command, None if other is None else other.command)
         try:
             with self._session.stop.interrupting(), contained():
-                return bool(load_hook(hook)(self._routine, entry.command, other, self._options))
+                return bool(load_hook(hook)(*given, self._options))
         except ExitEarly:
             raise
         except Exception as exc:
@@ -306,10 +316,10 @@ class RoutineRun:
     def _execute(self, entry: Entry) -> None:
         # What no hook has had in its hands is what was declared, and not a copy of it.
         step = entry.as_left(self._plan.routine) if self._hooked else entry.step
-        self._session.note_secrets(entry.command)
+        self._note_secrets(entry)
         entry.result.command_line = step.command_line
         self.result.ran.append(entry.result)
-        self._last, self._previous = entry.index, entry.command
+        self._last = entry
         self._report.echo(step.command_line)
         limit = step.declaration.time_limit
         deadline = None if limit is None else time.monotonic() + limit
@@ -318,16 +328,22 @@ class RoutineRun:
         if step.nested is not None:
             self._run_nested(entry, step.nested, deadline)
         elif self._session.instead is not None:
-            entry.command.result = self._session.instead(step)
+            entry.returned(self._session.instead(step))
         elif step.apart:
             ended, failure = run_apart(step, self._session, self._verbosity, deadline, limit)
-            entry.command.result = ended
+            entry.returned(ended)
             if failure is not None:
                 raise failure
         else:
-            entry.command.result = run_here(step, self._session, self._verbosity)
+            entry.returned(run_here(step, self._session, self._verbosity))
         if step.declaration.name == "makemigrations":
             importlib.invalidate_caches()  # migrate must see the files it has just written
+
+    def _note_secrets(self, entry: Entry) -> None:
+        """Keep what a step holds of secrets, those that a hook has brought included."""
+        if entry.is_shown:
+            self._session.note_secrets(entry.command)
+        self._session.hidden.add()  # a variable may have changed
 
     def _run_nested(self, entry: Entry, plan: Plan, deadline: float | None) -> None:
         said = invocation_of(entry.step.declaration)
@@ -339,14 +355,14 @@ class RoutineRun:
             within=self._savepoints,
             deadline=deadline,
         ).run()
-        entry.command.result = inner
+        entry.returned(inner)
         if inner.status == "failed" or inner.failures:
             raise CommandFailed(failure_text(inner))
 
     @staticmethod
     def _has_stopped(entry: Entry) -> bool:
         """Note if a signal has kept a nested routine from its end, and tell so."""
-        inner = entry.command.result
+        inner = entry.result.result
         stopped = entry.step.nested is not None and inner.status == "stopped"
         if stopped:
             entry.result.status, entry.result.returncode = "stopped", None
@@ -359,7 +375,7 @@ class RoutineRun:
             ended = self._session.stop.abort
             what = "it was ended because a second signal asked for that" if ended else text_of(exc)
             exc = CommandFailed(what)
-        self._session.note_secrets(entry.command)  # a hook may have brought them, and then raised
+        self._note_secrets(entry)  # a hook may have brought them, and then raised
         cleaned = self._masked(exc)
         result.status, result.skipped_by = "failed", ""
         result.exception = cleaned

@@ -73,8 +73,10 @@ class Output:
 
         :param text: what to write, with its line ends.
         """
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self._put(text.encode(encoding, "backslashreplace").decode(encoding))
+        if not text.isascii():
+            encoding = getattr(self.stream, "encoding", None) or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        self._put(text)
 
     def write_bytes(self, data: bytes) -> None:
         """Write what a process has written, as it has written it.
