@@ -126,7 +126,8 @@ class Reader(EntryReader):
         what = f"routine {name!r}"
         for key in value:
             if key != MALFORMED_KEY:
-                origin = self.locate(places.get(str(key), _first_place(value)))
+                stated = places.get(str(key))
+                origin = self.locate(_first_place(value) if stated is None else stated)
                 self._check_keys(name, origin, {key: None}, _ROUTINE_KEYS, what)
         malformed = value.get(MALFORMED_KEY)
         for key, wrong in malformed.items() if isinstance(malformed, dict) else ():

@@ -69,9 +69,11 @@ def load_command(name: str) -> BaseCommand:
         raise CommandNotLoadable(f"there is no management command {name!r}", hint)
     if isinstance(owner, BaseCommand):
         return owner
+    module = f"{owner}.management.commands.{name}"
     try:
-        with quietly():
-            importlib.import_module(f"{owner}.management.commands.{name}")
+        if module not in sys.modules:
+            with quietly():
+                importlib.import_module(module)
         return load_command_class(owner, name)
     except (Exception, SystemExit) as exc:
         raise not_loadable(name, exc) from exc

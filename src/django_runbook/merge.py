@@ -66,9 +66,11 @@ def _misspelt(by_routine: Mapping[str, Sequence[Fragment]]) -> Iterator[Problem]
         if any(one.name == "help_text" for part in parts for one in part.attributes)
     }
     for name, parts in sorted(by_routine.items()):
-        meant = difflib.get_close_matches(name, sorted(described), n=1, cutoff=0.8)
         commands = [one for part in parts for one in part.declarations]
-        if name not in described and meant and commands:
+        if name in described or not commands:
+            continue
+        meant = difflib.get_close_matches(name, sorted(described), n=1, cutoff=0.8)
+        if meant:
             yield Problem(
                 Code.LOOKS_MISSPELT,
                 f"Nobody describes the routine {name!r}, which has a command; there is a routine "

@@ -226,8 +226,9 @@ class Declaration(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """The names by which a ref may mean it: a program given by its path has two."""
-        last = PurePath(self.name).name
-        return (self.name,) if last in ("", self.name) else (self.name, last)
+        name = self.name
+        last = PurePath(name).name if "/" in name else ""
+        return (name,) if last in ("", name) else (name, last)
 
     def refs(self, relation: str) -> tuple[str, ...]:
         """Return what the command asks to precede, or to follow.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -117,25 +118,34 @@ def _edges(routine: MergedRoutine) -> tuple[list[_Edge], list[Problem]]:
     """Return what the constraints ask for, and those that ask for nothing there is."""
     edges = []
     problems = []
+
+    @cache  # of a thousand steps that name what was uninstalled
+    def closest_to(ref: str) -> str:
+        return closest(ref, _names(routine).difference({ref}))
+
     for index, constraint, others in targets(routine.steps):
         for target in others:
             pair = (index, target) if constraint.relation == "run_before" else (target, index)
             edges.append(_Edge(*pair, constraint))
         if not others:
-            problems.append(_matches_nothing(routine, index, constraint))
+            found = closest_to(constraint.ref)
+            problems.append(_matches_nothing(routine, index, constraint, found))
     return edges, problems
 
 
-def _matches_nothing(routine: MergedRoutine, index: int, constraint: Constraint) -> Problem:
-    known = {
-        name for step in routine.steps for name in (step.id, *step.declaration.names)
-    }.difference({constraint.ref})
-    hint = closest(constraint.ref, known) or "Take it out if it is not needed."
+def _names(routine: MergedRoutine) -> set[str]:
+    """Return all that a step of a routine may be called."""
+    return {name for step in routine.steps for name in (step.id, *step.declaration.names)}
+
+
+def _matches_nothing(
+    routine: MergedRoutine, index: int, constraint: Constraint, hint: str
+) -> Problem:
     return Problem(
         Code.MATCHES_NOTHING,
         f"{routine.steps[index].id} in routine {routine.name!r} has {constraint.relation}="
         f"[{constraint.ref!r}], which no other step is called.",
-        f"It orders nothing. {hint}",
+        f"It orders nothing. {hint or 'Take it out if it is not needed.'}",
         constraint.origin,
         routine.name,
     )

@@ -201,11 +201,13 @@ def variables_in(*values: Any) -> tuple[str, ...]:
 def _each_secret(*values: Any) -> Iterator[Secret]:
     """Yield the secrets that values hold, as often as they do."""
     for value in values:
+        if isinstance(value, str):  # what most of them are
+            continue
         if isinstance(value, Secret):
             yield value
-        elif isinstance(value, Mapping):
-            yield from _each_secret(*value.keys(), *value.values())
         elif isinstance(value, list | tuple):
             yield from _each_secret(*value)
+        elif isinstance(value, Mapping):
+            yield from _each_secret(*value.keys(), *value.values())
         elif isinstance(value, set | frozenset):
             yield from sorted(_each_secret(*value), key=lambda one: repr(one._parts))  # noqa: SLF001

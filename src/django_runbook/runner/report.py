@@ -40,7 +40,11 @@ class Report:
         self._out = out
         self._err = err
         self._silent = verbosity == 0
-        self._color = color
+        self._forced = bool(color.get("force_color"))
+        plain = color.get("no_color") or os.environ.get("NO_COLOR")
+        self._colored = self._forced or not (plain or os.environ.get("TERM") == "dumb")
+        """Whether colours are wanted where they can be shown."""
+
         self._stack = ExitStack()
         self._status: StatusLine | None = None
 
@@ -152,14 +156,5 @@ class Report:
             self._write(self._err, text, color)
 
     def _write(self, output: Output, text: str, color: str) -> None:
-        forced = self._color.get("force_color")
-        colored = self._colored and (forced or output.is_terminal)
+        colored = self._colored and (self._forced or output.is_terminal)
         output.write((colorize(text, fg=color) if colored else text) + "\n")
-
-    @property
-    def _colored(self) -> bool:
-        """Whether colours are wanted where they can be shown."""
-        if self._color.get("force_color"):
-            return True
-        plain = self._color.get("no_color") or os.environ.get("NO_COLOR")
-        return not plain and os.environ.get("TERM") != "dumb"

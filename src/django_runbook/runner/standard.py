@@ -119,7 +119,7 @@ class _Blocking:
 
     def mend(self) -> None:
         for descriptor in self._descriptors:
-            if _is_open(descriptor):
+            with contextlib.suppress(OSError):  # a command has closed it
                 os.set_blocking(descriptor, True)
 
     def leave(self) -> None:
