@@ -1,10 +1,13 @@
 """What a declaration may hold: commands and routines.
 
-These classes are the written form of a routine. They are plain dataclasses so that a settings
-file may build them before Django is configured, and they carry the names and the field order of
-the django-routines package, so that a settings file written for it works once its import is
-renamed. They hold what was written, right or wrong: ``fragments`` judges it later, when there is
-someone to tell.
+These classes are the written form of a routine. They are dataclasses, so that a settings file may
+build them before Django is configured, and they carry the names and the field order of the
+django-routines package, so that a settings file written for it works once its import is renamed.
+They hold what was written, right or wrong: ``fragments`` judges it later, when there is someone to
+tell.
+
+What dataclasses would write for each of them, they inherit: Python takes long to write it, and web
+workers wait for that.
 """
 
 from __future__ import annotations
@@ -97,9 +100,25 @@ def _caller() -> tuple[str, int] | None:
     return None
 
 
-# None is made of this class itself, and Python takes long to write what it would need for that.
+class _Written:
+    """What a dataclass has, for all of them: a repr and a comparison."""
+
+    def __repr__(self) -> str:
+        shown = (f"{one.name}={getattr(self, one.name)!r}" for one in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [one.name for one in fields(self)]  # type: ignore[arg-type]
+        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
+
+    __hash__ = None  # type: ignore[assignment] # as what can be changed has none
+
+
+# None is made of this class itself.
 @dataclass(init=False, repr=False, eq=False)
-class _Command:
+class _Command(_Written):
     """The fields that both kinds of command share, in django-routines' order."""
 
     command: str | Sequence[Any]
@@ -190,7 +209,7 @@ def _kind_of(obj: Mapping[str, Any]) -> str:
     return str(obj.get("kind", "management"))
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class ManagementCommand(_Command):
     """A Django management command."""
 
@@ -205,7 +224,7 @@ class ManagementCommand(_Command):
         return self.command
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class SystemCommand(_Command):
     """A program of the operating system, run as a subprocess and never through a shell."""
 
@@ -227,8 +246,8 @@ RoutineCommand = ManagementCommand
 """The name that older django-routines settings use."""
 
 
-@dataclass
-class Routine:
+@dataclass(repr=False, eq=False)
+class Routine(_Written):
     """A named batch of commands, with switches and execution controls."""
 
     name: str

@@ -27,24 +27,17 @@ def _settings_frame(verb: str) -> FrameType:
     between. Where that is no settings module, what is declared would end up in a namespace that
     nobody reads; that is refused.
     """
-    frame: FrameType | None = sys._getframe(1)
-    caller = None
-    module = None
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__", ""))
-        caller = caller or (None if is_own(name) else frame)
-        if frame.f_code.co_name == "<module>" and not is_own(name) and module is None:
-            if not _may_be_settings(name):
-                break
-            module = frame
+    caller: FrameType | None = sys._getframe(1)
+    while caller is not None and is_own(caller.f_globals.get("__name__")):
+        caller = caller.f_back
+    module = caller
+    while module is not None and not _is_module(module):
         # Django's settings are loaded below django.conf, whatever has asked for them.
-        if name == "django.conf" or (module is None and name.startswith(_TESTS)):
-            break
-        if name.startswith(_NOT_SETTINGS):
+        if _name(module).startswith(("django.conf", *_NOT_SETTINGS, *_TESTS)):
             module = None
             break
-        frame = frame.f_back
-    if module is not None:
+        module = module.f_back
+    if module is not None and _may_be_settings(_name(module)) and _is_loaded_as_settings(module):
         return module
     assert caller is not None
     from .exceptions import DeclarationError
@@ -55,6 +48,29 @@ def _settings_frame(verb: str) -> FrameType:
         f"write contribute(self).{verb}(...); in a contribute_routines(routines) hook write "
         f"routines.{verb}(...)."
     )
+
+
+def _name(frame: FrameType) -> str:
+    """Return the name of the module whose code a frame executes."""
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _is_module(frame: FrameType) -> bool:
+    """Tell whether a frame executes a module that is none of ours."""
+    return frame.f_code.co_name == "<module>" and not is_own(_name(frame))
+
+
+def _is_loaded_as_settings(module: FrameType) -> bool:
+    """Tell whether nothing that loads other things than settings has a module executed."""
+    frame: FrameType | None = module
+    while frame is not None:
+        name = _name(frame)
+        if name == "django.conf":
+            return True
+        if name.startswith(_NOT_SETTINGS):
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _may_be_settings(module: str) -> bool:
