@@ -448,7 +448,6 @@ def behind(site: Path, name: str = "shop") -> Release | None:
         b"my/shop/__init__.py,,\nshop/__init__.pyc,,\nshop/__init__.py.orig,,\n",
         b"../shop/__init__.py,,\n",
         b"shop/__init__.py\n",
-        b"caf\xe9/__init__.py,,\nshop/__init__.py,,\n",
         b"\xff\xfes\0h\0o\0p\0",
         b"\0" * 1000,
     ],
@@ -460,6 +459,13 @@ def test_a_list_that_does_not_name_the_package(site: Path, record: bytes) -> Non
 
     recorded(site, "zeta", files={"shop/routines.py": ""})
     assert behind(site) == Release("zeta", "1.0")
+
+
+def test_a_list_in_another_encoding_names_what_it_names(site: Path) -> None:
+    """One name in it that is not UTF-8 keeps nobody from the others."""
+    record = info_of(site, "acme-shop", "1.0.0") / "RECORD"
+    record.write_bytes(b"caf\xe9/__init__.py,,\nshop/__init__.py,,\n")
+    assert behind(site) == Release("acme-shop", "1.0.0")
 
 
 @pytest.mark.parametrize("how", ["missing", "folder", "no dist-info", "dist-info is a file"])

@@ -20,7 +20,7 @@ from .distributions import name_and_version
 from .model import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from importlib.metadata import Distribution
 
 
@@ -76,11 +76,11 @@ class _Installed:
             names = sorted(name for name in os.listdir(root) if not name.startswith("~"))
         except OSError:
             names = []
-        self._installed = [
-            (_squeezed(name.partition("-")[0]), os.path.join(root, name))
-            for name in names
-            if name.endswith(".dist-info")
-        ]
+        self._installed: dict[str, list[str]] = {}
+        for name in names:
+            if name.endswith(".dist-info"):
+                called = _squeezed(name.partition("-")[0])
+                self._installed.setdefault(called, []).append(os.path.join(root, name))
         self._record = cache(_record)
         self._release = cache(_release)
 
@@ -90,24 +90,20 @@ class _Installed:
         :param package: the package at the top.
         :param path: how a line of the list begins.
         """
-        wanted = _squeezed(package)
-        found = None
-        for name, info in sorted(
-            self._installed, key=lambda one: (_unlike(one[0], wanted), one[0])
-        ):
-            if found is not None and name != found[0]:
-                break
-            release = self._release(info) if f"\n{path}" in self._record(info) else None
-            if release is not None and found is not None:
-                return None  # one of two versions is what an upgrade has left behind
-            if release is not None:
-                found = name, release
-        return None if found is None else found[1]
+        line = os.fsencode(f"\n{path}")
+        for name in self._likely_first(_squeezed(package)):
+            listed = (info for info in self._installed[name] if line in self._record(info))
+            owners = [release for release in map(self._release, listed) if release is not None]
+            if owners:  # of two versions one is what an upgrade has left behind
+                return owners[0] if len(owners) == 1 else None
+        return None
 
-
-def _unlike(name: str, package: str) -> int:
-    """Return how little alike the names of a distribution and of a package are, 0 for the same."""
-    return 0 if name == package else 1 if package in name or name in package else 2
+    def _likely_first(self, package: str) -> Iterator[str]:
+        """Yield what is installed by its name, what is called like a package first."""
+        if package in self._installed:
+            yield package
+        others = self._installed.keys() - {package}
+        yield from sorted(others, key=lambda name: (not (package in name or name in package), name))
 
 
 def _squeezed(name: str) -> str:
@@ -115,12 +111,16 @@ def _squeezed(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _record(path: str) -> str:
-    """Return the list of the files that a distribution has installed, a line each."""
+def _record(path: str) -> bytes:
+    """Return the list of the files that a distribution has installed, a line each.
+
+    As it is, for it may be as long as a book, and next to none of it is looked at.
+    """
     try:
-        return f"\n{_at(path).read_text('RECORD') or ''}"
-    except UnicodeDecodeError:  # it is not for us to complain of
-        return ""
+        with open(os.path.join(path, "RECORD"), "rb") as file:
+            return b"\n" + file.read()
+    except OSError:
+        return b""  # it is not for us to complain of
 
 
 def _at(path: str) -> Distribution:

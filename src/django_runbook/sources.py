@@ -295,17 +295,19 @@ class SettingsFiles:
     def declared(self) -> Any:
         """The setting, each of its parts with the place that it was declared at."""
         declared = getattr(settings, ROUTINE_SETTING, None)
-        if not declared:
-            return declared if declared is not None else {}
-        if declared is not self._namespace.get(ROUTINE_SETTING):
-            return declared  # override_settings() replaces the whole, and there is no file
-        merged = self._namespace.get(MERGED_KEY)
+        namespace = self._namespace
+        if ROUTINE_SETTING not in namespace or declared is not namespace[ROUTINE_SETTING]:
+            # override_settings() replaces the whole, and there is no file
+            return {} if declared is None else declared
+        merged = namespace.get(MERGED_KEY)
+        if merged is None and not declared:
+            return {} if declared is None else declared
         file = self._assigned_in()
         if merged is None:
             return combine({}, declared, file)
+        if self.path is not None:  # what it has put into the lists after its last include()
+            place_additions(merged, self.path)
         if merged is declared:
-            if self.path is not None:  # what it has put into its lists after its last include()
-                place_additions(declared, self.path)
             return declared
         # The settings module has assigned the setting after its last include(): one more
         # assignment, which adds to the others as those in the components do.
