@@ -41,19 +41,37 @@ def combine(earlier: Any, later: Any, file: str | None, before: int | None = Non
     :param before: the line before which the file assigned it, if it assigns more than one.
     """
     combined: Raw = dict(earlier) if isinstance(earlier, dict) else {}
-    if earlier and not combined:
+    if not combined and not is_empty(earlier):
         combined[MALFORMED_KEY] = earlier
-    if not isinstance(later, Mapping):
-        return {**combined, MALFORMED_KEY: later} if later else combined
-    for name, value in later.items():
+    try:
+        named = [*later.items()] if isinstance(later, Mapping) else None
+    except Exception:  # noqa: BLE001 - of a mapping of the user's own, told when it is read
+        named = None
+    if named is None:
+        return combined if is_empty(later) else {**combined, MALFORMED_KEY: later}
+    for name, value in named:
         symbol = symbol_of(name)
         said = combined.get(symbol)
-        if said is None:
-            combined[symbol] = _placed(name, value, file, before, {})
-        elif said is not value:
-            known = _dictionary(said)
-            combined[symbol] = _both(known, value, _placed(name, value, file, before, known))
+        if said is value:
+            continue
+        try:
+            known = {} if said is None else _dictionary(said)
+            placed = _placed(name, value, file, before, known)
+            combined[symbol] = placed if said is None else _both(known, value, placed)
+        except Exception:  # noqa: BLE001 - of an object in it, told when the routine is read
+            combined[symbol] = value if said is None else {MALFORMED_KEY: {"": value}}
     return combined
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a setting says nothing. What has no truth value, as an array, says something.
+
+    :param value: the setting's value.
+    """
+    try:
+        return not value
+    except Exception:  # noqa: BLE001 - whatever it is, it is no dictionary
+        return False
 
 
 def _dictionary(value: Any) -> Raw:
@@ -120,7 +138,7 @@ def _placed(name: Any, value: Any, file: str | None, before: int | None, earlier
         return (file, Entry((name, *path), before))
 
     placed = dict(value)
-    stated: dict[str, Place] = {str(key): at(key) for key in value}
+    stated: dict[str, Place] = {key: at(key) for key in value if isinstance(key, str)}
     helps = value.get("switch_helps")
     if isinstance(helps, dict):
         stated.update((f"--{symbol_of(one)}", at("switch_helps", one)) for one in helps)

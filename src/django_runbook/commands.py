@@ -160,7 +160,8 @@ class _Command(_Written):
     def __post_init__(self) -> None:
         self.place = _caller()
         switches: Any = self.switches
-        if isinstance(switches, list | tuple) and all(isinstance(one, str) for one in switches):
+        # Exactly these: an object of another type may raise, and is judged later.
+        if type(switches) in (list, tuple) and all(type(one) is str for one in switches):
             self.switches = tuple(map(to_symbol, switches))
 
     @property
@@ -296,10 +297,9 @@ class Routine(_Written):
         if isinstance(self.name, str):
             self.name = to_symbol(self.name)
         helps: Any = self.switch_helps
-        if isinstance(helps, dict):
+        if type(helps) is dict:
             self.switch_helps = {
-                to_symbol(name) if isinstance(name, str) else name: text
-                for name, text in helps.items()
+                to_symbol(name) if type(name) is str else name: text for name, text in helps.items()
             }
 
     def __len__(self) -> int:

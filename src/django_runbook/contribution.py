@@ -42,11 +42,13 @@ class Contribution(Verbs):
 
 
 def _settings_only(verb: str, routine: str, step: str) -> Exception:
+    from .canonical import shown
     from .exceptions import DeclarationError
 
     return DeclarationError(
-        f"{verb}({routine!r}, {step!r}) belongs in the project's settings: only they have the "
-        "last word on a step. Declare your own steps with routine(), command() and system()."
+        f"{verb}({shown(routine)}, {shown(step)}) belongs in the project's settings: only they "
+        "have the last word on a step. Declare your own steps with routine(), command() and "
+        "system()."
     )
 
 

@@ -24,6 +24,7 @@ from .commands import (
     PreHook,
     Routine,
     SystemCommand,
+    is_place,
     to_symbol,
 )
 
@@ -95,9 +96,13 @@ class Recorder:
 
     def _append(self, entry: Raw, cmd: Any) -> None:
         """Append a command object or dictionary, at its own line if that is in the same file."""
-        own = getattr(cmd, "place", None)
-        place = own if own is not None and own[0] == self.place[0] else self.place
-        _section(entry, "commands", list).append(stamped(cmd, place))
+        try:
+            own: Any = getattr(cmd, "place", None)
+            place = own if is_place(own) and own[0] == self.place[0] else self.place
+            written = stamped(cmd, place)
+        except Exception:  # noqa: BLE001 - of an object that is no command, told when it is read
+            written = {MALFORMED_KEY: cmd, ORIGIN_KEY: self.place}
+        _section(entry, "commands", list).append(written)
 
     def _entry(self, name: Any) -> Raw:
         """Return the dictionary of a routine, made if there is none yet."""
@@ -106,28 +111,38 @@ class Recorder:
             if key in self.routines:
                 symbol = key
                 break
-        entry = self.routines.get(symbol)
+        entry: Any = self.routines.get(symbol)
+        if type(entry) is not dict:
+            entry = self.routines[symbol] = _as_dictionary(entry)
+        known: Raw = entry
+        return known
+
+
+def _as_dictionary(entry: Any) -> Raw:
+    """Return what stands for a routine as a plain dictionary, or in one as malformed."""
+    if entry is None:
+        return {}
+    try:
         if isinstance(entry, Routine):
-            entry = self.routines[symbol] = spelt_out(entry)
-        elif entry is None:
-            entry = self.routines[symbol] = {}
-        elif not isinstance(entry, dict):
-            entry = self.routines[symbol] = {MALFORMED_KEY: {"": entry}}
-        return entry
+            return spelt_out(entry)
+        return dict(entry) if issubclass(type(entry), dict) else {MALFORMED_KEY: {"": entry}}
+    except Exception:  # noqa: BLE001 - of a dictionary of the user's own, told when it is read
+        return {MALFORMED_KEY: {"": entry}}
 
 
 def _section(entry: Raw, key: str, kind: type[T]) -> T:
     """Return a list or a dictionary of a routine, made if there is none, to be added to."""
-    value = entry.get(key)
-    if kind is list and isinstance(value, tuple):
+    value: Any = entry.get(key)
+    if kind is list and type(value) is tuple:
         value = list(value)
-    if not isinstance(value, kind):
+    if not issubclass(type(value), kind):
         if value is not None:
             kept = entry.get(MALFORMED_KEY)
             entry[MALFORMED_KEY] = {**(kept if isinstance(kept, dict) else {}), key: value}
         value = kind()
-    entry[key] = value
-    return value
+    section: T = value
+    entry[key] = section
+    return section
 
 
 def listed_overrides(overrides: Any) -> Any:
@@ -154,7 +169,7 @@ def stamped(cmd: Any, place: Place | None) -> Any:
     """
     if isinstance(cmd, ManagementCommand | SystemCommand):
         return {**spelt_out(cmd), ORIGIN_KEY: place or cmd.place}
-    if place is None or (isinstance(cmd, dict) and ORIGIN_KEY in cmd):
+    if place is None or (isinstance(cmd, dict) and is_place(cmd.get(ORIGIN_KEY))):
         return cmd
     entry = cmd if isinstance(cmd, dict) else {MALFORMED_KEY: cmd}
     return {**entry, ORIGIN_KEY: place}
@@ -186,7 +201,10 @@ def spelt_out(obj: Routine | Command) -> Raw:
     }
     if isinstance(obj, Routine):
         origins: dict[str, Place | None] = dict.fromkeys(given, obj.place)
-        origins.update((f"--{switch}", obj.place) for switch in obj.switch_helps)
+        helps: Any = obj.switch_helps
+        origins.update(
+            (f"--{one}", obj.place) for one in (helps if isinstance(helps, dict) else ())
+        )
         commands = obj.commands
         if isinstance(commands, list | tuple):
             commands = [stamped(cmd, None) for cmd in commands]
@@ -203,9 +221,9 @@ def _flat(command: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return ``(("migrate", "--plan"), "shop")`` as ``("migrate", "--plan", "shop")``."""
     flat: list[Any] = []
     for part in command:
-        if isinstance(part, list | tuple):
-            flat.extend(part)
-        else:
+        try:
+            flat += [*part] if isinstance(part, list | tuple) else [part]
+        except Exception:  # noqa: BLE001 - of an object that is no argument, told when it is read
             flat.append(part)
     return tuple(flat)
 

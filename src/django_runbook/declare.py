@@ -93,11 +93,20 @@ def _may_be_settings(module: str) -> bool:
 def routines_in(scope: dict[str, Any]) -> Raw:
     """Return the ``DJANGO_ROUTINES`` of a settings namespace, made if there is none yet."""
     routines = scope.get(ROUTINE_SETTING)
-    if not routines:
-        routines = scope[ROUTINE_SETTING] = {}
-    elif not isinstance(routines, dict):
-        routines = scope[ROUTINE_SETTING] = {MALFORMED_KEY: routines}
+    if type(routines) is not dict or not routines:
+        routines = scope[ROUTINE_SETTING] = _as_dictionary(routines)
     return routines
+
+
+def _as_dictionary(routines: Any) -> Raw:
+    """Return as a dictionary what stands where there should be one."""
+    if routines is None:
+        return {}
+    from .assignments import is_empty
+
+    if is_empty(routines):
+        return {}
+    return routines if isinstance(routines, dict) else {MALFORMED_KEY: routines}
 
 
 class _SettingsVerbs(Verbs):
@@ -171,8 +180,11 @@ def _as_routine(name: str, value: Any) -> Routine:
             changes = {k: v for k, v in override.items() if k not in {STEP_KEY, ORIGIN_KEY}}
             overrides.setdefault(override[STEP_KEY], {}).update(changes)
         return Routine.from_dict({**value, "name": name, "overrides": overrides})
-    except (TypeError, AttributeError, ValueError, KeyError) as exc:
-        raise _improperly_configured(f"{ROUTINE_SETTING}[{name!r}] is malformed: {exc}") from exc
+    except Exception as exc:  # what was declared may be any object
+        from .canonical import described
+
+        message = f"{ROUTINE_SETTING}[{name!r}] is malformed: {described(exc)}"
+        raise _improperly_configured(message) from exc
 
 
 def _improperly_configured(message: str) -> Exception:

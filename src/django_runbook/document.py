@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .canonical import jsonable, printable
+from .canonical import jsonable, printable, said
 from .model import CONTROLS, HOOKS, Origin, Plan, Problem, Release, Searched, Step
 
 FORMAT_VERSION = "1.0"
@@ -177,7 +177,7 @@ def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
     """Return the document of a plan, without a version."""
     document = {
         "routine": plan.routine,
-        "help_text": str(plan.help_text),
+        "help_text": said(plan.help_text),
         "fingerprint": "",
         "controls": controls_of(plan),
         "hooks": hooks_of(plan),
@@ -185,7 +185,7 @@ def _document(plan: Plan, *, nested: bool = False) -> dict[str, Any]:
         **({} if nested else {"locks": _locks(plan), "roots": []}),
         "switches": {
             "active": list(plan.active),
-            "available": {name: str(text) for name, text in plan.available.items()},
+            "available": {name: said(text) for name, text in plan.available.items()},
         },
         "steps": [_step(step) for step in (*plan.steps, *plan.left_out)],
         "problems": [problem_of(problem) for problem in plan.problems],
@@ -260,7 +260,7 @@ def _step(step: Step) -> dict[str, Any]:
         "switches": list(declared.switches),
         "run_before": list(declared.refs("run_before")),
         "run_after": list(declared.refs("run_after")),
-        "help_text": str(declared.help_text),
+        "help_text": said(declared.help_text),
         "status": step.status,
         "reason": {"code": step.reason.code, "detail": step.reason.detail},
         "origin": origin_of(step.origin),

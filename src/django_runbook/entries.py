@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from .canonical import shown
+from .canonical import described, jsonable, plain, really, shown
 from .commands import (
     COMMAND_KEYS,
     ORIGIN_KEY,
@@ -53,7 +54,7 @@ def is_text(value: object) -> bool:
 
     :param value: what was declared as a help text.
     """
-    return isinstance(value, str) or any(
+    return really(value, str) or any(
         base.__module__ == "django.utils.functional" and base.__name__ == "Promise"
         for base in type(value).__mro__
     )
@@ -78,9 +79,30 @@ class EntryReader:
         :param entry: what stands in the routine's list of commands.
         :param around: the origin of that list, for an entry that does not know its own.
         """
-        origin = around
-        if isinstance(entry, Mapping) and entry.get(ORIGIN_KEY) is not None:
-            origin = self.locate(entry[ORIGIN_KEY])
+        origin = self._origin_of(entry, around)
+        what = f"A command of routine {routine!r}"
+        declaration = None
+        with self._reading(routine, origin, what):
+            declaration = self._command(routine, entry, origin)
+        return declaration  # noqa: RET504 - what raises is told above
+
+    def _origin_of(self, entry: Any, around: Origin) -> Origin:
+        """Return the origin that an entry of a list knows, or that of the list."""
+        place = entry.get(ORIGIN_KEY) if type(entry) is dict else None
+        return around if place is None else self.locate(place)
+
+    @contextmanager
+    def _reading(self, routine: str | None, origin: Origin, what: str) -> Iterator[None]:
+        """Report what is raised by an object that somebody has declared: it may be any."""
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 - told as that of the declaration
+            message = f"{what} cannot be read: {described(exc)}."
+            self._report(
+                routine, origin, message, "Write plain strings, numbers, lists and dictionaries."
+            )
+
+    def _command(self, routine: str, entry: Any, origin: Origin) -> Declaration | None:
         if isinstance(entry, Mapping) and MALFORMED_KEY in entry:
             entry = entry[MALFORMED_KEY]
         if not isinstance(entry, Mapping):
@@ -105,11 +127,12 @@ class EntryReader:
         self._check_keys(routine, origin, entry, allowed, what)
         fields = self._fields(routine, entry, origin, what)
         step_id = entry.get("step_id")
-        if step_id is not None and not (isinstance(step_id, str) and _SLUG.fullmatch(step_id)):
+        if step_id is not None and not (really(step_id, str) and _SLUG.fullmatch(step_id)):
             self._wrong_type(
                 routine, origin, f"'step_id' of {what}", "letters, digits and . _ - @ +", step_id
             )
             step_id = None
+        step_id = plain(step_id)
         constraints = (*fields.pop("run_before", ()), *fields.pop("run_after", ()))
         return Declaration(kind, argv, origin, constraints=constraints, step_id=step_id, **fields)
 
@@ -208,11 +231,14 @@ class EntryReader:
             value = entry.get(key)
             if value is None:
                 return _NOT_GIVEN
-            if not right(value):
+            with self._reading(routine, origin, f"{key!r} of {what}"):
+                if right(value):
+                    if key != "help_text":  # which may be lazy, and must not be asked yet
+                        jsonable(value)  # raises for what nobody could be shown
+                    fields[key] = plain(value) if really(value, str, int, float) else value
+                    return value
                 self._wrong_type(routine, origin, f"{key!r} of {what}", wanted, value, hint)
-                return _NOT_GIVEN
-            fields[key] = value
-            return value
+            return _NOT_GIVEN
 
         take("priority", _is_int, "a whole number", "Lower runs first; the default is 0.")
         if take("switches", _is_names, "a list of names", _listed(entry.get("switches"))) is not (
@@ -227,23 +253,23 @@ class EntryReader:
             refs = take(relation, _is_names, "a list of names", _listed(entry.get(relation)))
             if refs is not _NOT_GIVEN:
                 fields[relation] = tuple(
-                    Constraint(relation, ref, origin) for ref in _in_order(refs)
+                    Constraint(relation, plain(ref), origin) for ref in _in_order(refs)
                 )
         hint = "It is in seconds; leave it out for no limit."
         take("time_limit", _is_seconds, "a number of seconds above 0", hint)
         take("help_text", is_text, "a string")
         for hook in ("pre_hook", "post_hook"):
-            take(hook, lambda value: isinstance(value, str) or callable(value), "a callable")
+            take(hook, lambda value: really(value, str) or callable(value), "a callable")
         take("options", _is_options, "a dictionary of named options")
         wanted = "a dictionary of environment variables, each a string, a path or a Secret"
         take("env", _is_environment, wanted, _odd_variable(entry.get("env")))
         for key in [one for one in ("options", "env") if one in fields]:
             self._secrets_are_right(routine, origin, f"{key!r} of {what}", fields[key])
-            fields[key] = MappingProxyType(dict(fields[key]))
+            fields[key] = MappingProxyType({plain(one): held for one, held in fields[key].items()})
         return fields
 
     def _switch_is_right(self, routine: str, switch: Any, origin: Origin) -> bool:
-        if not isinstance(switch, str) or not is_name(switch):
+        if not really(switch, str) or not is_name(switch):
             self._report(
                 routine,
                 origin,
@@ -311,30 +337,26 @@ def is_name(name: str) -> bool:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return really(value, int) and not really(value, bool)
 
 
 def _is_seconds(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 < value <= sys.float_info.max
-    )
+    return really(value, int, float) and not really(value, bool) and 0 < value <= sys.float_info.max
 
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(
-        isinstance(name, str) and name for name in value
+        really(name, str) and name for name in value
     )
 
 
 def _is_options(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    return isinstance(value, Mapping) and all(really(key, str) for key in value)
 
 
 def _is_environment(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str)
+        really(name, str)
         and name
         and not set(name) & {"=", "\0"}
         and isinstance(one, str | os.PathLike | Secret)
@@ -346,7 +368,8 @@ def _odd_variable(env: Any) -> str:
     """Return the remedy for the variable that is none, where only one is wrong."""
     for name, value in env.items() if isinstance(env, Mapping) else ():
         if not _is_environment({name: value}):
-            return f"Write {str(name)!r}: {str(value)!r}." if isinstance(name, str) and name else ""
+            number = really(name, str) and name != "" and really(value, int, float)
+            return f"Write {name!r}: {str(value)!r}." if number else ""
     return ""
 
 
@@ -354,7 +377,7 @@ def _word(part: Any) -> str | Secret:
     """Return an argument as it is handed to a command."""
     if isinstance(part, Secret):
         return part
-    return os.fsdecode(part) if isinstance(part, os.PathLike) else str(part)
+    return os.fsdecode(part) if isinstance(part, os.PathLike) else plain(str(part))
 
 
 def _holds_mask(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from .canonical import jsonable, one_line, printable
+from .canonical import jsonable, one_line, printable, said
 from .commands import to_option
 from .document import (
     all_to_json,
@@ -126,16 +126,17 @@ def _left_out_rows(plan: Plan, indent: str = "") -> Iterator[tuple[str, ...]]:
 
 def _heading(plan: Plan) -> list[str]:
     """Return the lines above the steps."""
-    help_text = one_line(plan.help_text)
+    help_text = one_line(said(plan.help_text))
     lines = [
         f"{plan.routine}: {help_text}" if help_text else plan.routine,
         "Lower priorities run first.",
     ]
     if plan.available:
         switches = []
-        for name, text in plan.available.items():
+        for name, help_text in plan.available.items():
+            text = one_line(said(help_text))
             state = "on" if name in plan.active else "off"
-            switches.append(f"{to_option(name)} ({state})" + (f" {one_line(text)}" if text else ""))
+            switches.append(f"{to_option(name)} ({state})" + (f" {text}" if text else ""))
         lines += ["Switches:", *(f"  {switch}" for switch in switches)]
     controls = [_shown_control(name, value) for name, value in controls_of(plan).items() if value]
     if controls:

@@ -271,7 +271,7 @@ class Flag:
             return value
         # Python's bool("False") is true; and what has no text of its own is read as something else.
         # Of an enumeration of strings str() may be the member's name.
-        text = str.__str__(value) if isinstance(value, str) else str(value)
+        text = str.__str__(value) if issubclass(type(value), str) else str(value)
         kind: Any = type(value)
         without_text = kind.__str__ is object.__str__ and not isinstance(value, int | float)
         without_text = without_text or (isinstance(value, Enum) and not isinstance(value, str))

@@ -7,11 +7,11 @@ reports every mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .canonical import shown
+from .canonical import jsonable, plain, really, shown
 from .commands import (
     COMMAND_KEYS,
     ORIGIN_KEY,
@@ -71,27 +71,36 @@ class Reader(EntryReader):
 
         :param raw: a dictionary of the form of ``DJANGO_ROUTINES``.
         """
-        if not isinstance(raw, Mapping):
-            raw = {MALFORMED_KEY: raw}
-        fragments = []
-        for index, (name, value) in enumerate(raw.items(), self.index):
-            if name == MALFORMED_KEY:
-                self._report(
-                    None,
-                    self.locate(None),
-                    f"{ROUTINE_SETTING} must be a dictionary of routines, not {shown(value)}.",
-                    'Write {"deploy": {"commands": [...]}}.',
-                )
-            elif not isinstance(name, str) or not is_name(name):
-                self._report(
-                    None,
-                    self.locate(_first_place(value)),
-                    f"{_shown_name(name)} cannot be the name of a routine.",
-                    "Use letters, digits, - and _, starting with a letter.",
-                )
-            else:
-                fragments.append(self._routine(to_symbol(name), value, index))
+        fragments: list[Fragment] = []
+        with self._reading(None, self.locate(None), ROUTINE_SETTING):
+            named = raw.items() if isinstance(raw, Mapping) else [(MALFORMED_KEY, raw)]
+            for index, (name, value) in enumerate(named, self.index):
+                with self._reading(None, self.locate(None), f"A routine of {ROUTINE_SETTING}"):
+                    fragments += self._named(name, value, index)
         return fragments
+
+    def _named(self, name: Any, value: Any, index: int) -> Iterator[Fragment]:
+        """Yield what is said of a routine, if its name is one."""
+        if really(name, str) and plain(name) == MALFORMED_KEY:
+            self._report(
+                None,
+                self.locate(None),
+                f"{ROUTINE_SETTING} must be a dictionary of routines, not {shown(value)}.",
+                'Write {"deploy": {"commands": [...]}}.',
+            )
+        elif not really(name, str) or not is_name(plain(name)):
+            self._report(
+                None,
+                self.locate(_first_place(value)),
+                f"{_shown_name(name)} cannot be the name of a routine.",
+                "Use letters, digits, - and _, starting with a letter.",
+            )
+        else:
+            symbol = to_symbol(plain(name))
+            fragment = Fragment(self.source, symbol, index=index)
+            with self._reading(symbol, self.locate(_first_place(value)), f"Routine {symbol!r}"):
+                fragment = self._routine(symbol, value, index)
+            yield fragment
 
     def _routine(self, name: str, value: Any, index: int) -> Fragment:
         if isinstance(value, Routine):
@@ -104,7 +113,7 @@ class Reader(EntryReader):
         here = self.locate(places.get("commands"))
         self._check_routine(name, value, places)
         attributes = [
-            Attribute(key, value[key], self.locate(places.get(key)))
+            Attribute(key, _stated(value[key]), self.locate(places.get(key)))
             for key in ("help_text", *CONTROLS, *HOOKS)
             if value.get(key) is not None
             and self._attribute_is_right(name, key, value[key], self.locate(places.get(key)))
@@ -137,21 +146,16 @@ class Reader(EntryReader):
             self._wrong_type(name, origin, subject, wanted, wrong, hint)
 
     def _attribute_is_right(self, routine: str, key: str, value: Any, origin: Origin) -> bool:
-        if key == "help_text":
-            right, wanted = is_text(value), "a string"
-        elif key == "atomic":
-            right = isinstance(value, bool) or _are_aliases(value)
-            wanted = "True, False, a database alias, a list of aliases or '__all__'"
-        elif key == "lock":
-            right = isinstance(value, bool) or (isinstance(value, str) and bool(value))
-            wanted = "True, False or the name of a backend"
-        elif key in CONTROLS:
-            right, wanted = isinstance(value, bool), "True or False"
-        else:
-            right, wanted = isinstance(value, str) or callable(value), "a callable or its path"
-        if not right:
-            self._wrong_type(routine, origin, f"{key!r} of routine {routine!r}", wanted, value)
-        return right
+        what = f"{key!r} of routine {routine!r}"
+        taken = False
+        with self._reading(routine, origin, what):
+            right, wanted = _judged(key, value)
+            if not right:
+                self._wrong_type(routine, origin, what, wanted, value)
+            elif key != "help_text":  # which may be lazy, and must not be asked yet
+                jsonable(value)  # raises for what nobody could be shown
+            taken = right
+        return taken  # noqa: RET504 - what raises is told above
 
     def _switch_helps(
         self, routine: str, helps: Any, places: Mapping[str, Place]
@@ -198,7 +202,9 @@ class Reader(EntryReader):
             self._wrong_type(routine, around, what, _WANTED["overrides"][0], overrides)
             return
         for entry in listed:
-            override = self._override(routine, entry, around)
+            override = None
+            with self._reading(routine, self._origin_of(entry, around), "An override"):
+                override = self._override(routine, entry, around)
             if override is not None:
                 yield override
 
@@ -213,7 +219,7 @@ class Reader(EntryReader):
             wrong = entry[MALFORMED_KEY]
             self._wrong_type(routine, origin, "An override", "a dictionary of changes", wrong)
             return None
-        if not isinstance(ref, str):
+        if not really(ref, str):
             self._wrong_type(routine, origin, "What is overridden", "a step id", ref)
             return None
         if MALFORMED_KEY in entry:
@@ -224,40 +230,63 @@ class Reader(EntryReader):
         self._check_keys(routine, origin, entry, OVERRIDE_KEYS, what)
         fields = self._fields(routine, entry, origin, what)
         disabled = entry.get("disabled")
-        if disabled is not None and not isinstance(disabled, bool):
+        if disabled is not None and not really(disabled, bool):
             self._wrong_type(routine, origin, f"'disabled' of {what}", "True or False", disabled)
         elif disabled is not None:
             fields["disabled"] = disabled
-        return Override(ref, MappingProxyType(fields), origin)
+        return Override(plain(ref), MappingProxyType(fields), origin)
+
+
+def _judged(key: str, value: Any) -> tuple[bool, str]:
+    """Return whether an attribute of a routine is right, and what it must be."""
+    if key == "help_text":
+        return is_text(value), "a string"
+    if key == "atomic":
+        wanted = "True, False, a database alias, a list of aliases or '__all__'"
+        return really(value, bool) or _are_aliases(value), wanted
+    if key == "lock":
+        right = really(value, bool) or (really(value, str) and value != "")
+        return right, "True, False or the name of a backend"
+    if key in CONTROLS:
+        return really(value, bool), "True or False"
+    return really(value, str) or callable(value), "a callable or its path"
 
 
 def _are_aliases(value: Any) -> bool:
     """Tell whether a value is a database alias or a list of such."""
-    aliases = [value] if isinstance(value, str) else value
+    aliases = [value] if really(value, str) else value
     return (
         isinstance(aliases, list | tuple)
         and bool(aliases)
-        and all(isinstance(alias, str) and alias for alias in aliases)
+        and all(really(alias, str) and alias for alias in aliases)
     )
+
+
+def _stated(value: Any) -> Any:
+    """Return the value of an attribute, each text in it as itself."""
+    if really(value, list, tuple):
+        return [*map(plain, value)] if really(value, list) else (*map(plain, value),)
+    return plain(value) if really(value, str, bool) else value
 
 
 def _shown_name(name: Any) -> str:
     """Return a routine's name as a message shows it; what was no string stands in brackets."""
-    return name[1:-1] if isinstance(name, str) and name.startswith("(") else shown(name)
+    return name[1:-1] if really(name, str) and name.startswith("(") else shown(name)
 
 
 def _first_place(value: Any) -> Place | None:
     """Return the first place that a routine's dictionary knows of."""
-    if not isinstance(value, Mapping):
+    # Asked before it is read, so only what cannot raise.
+    if type(value) is not dict:
         return None
     places = value.get(ORIGINS_KEY)
     commands = value.get("commands")
     of_commands = [
         command.get(ORIGIN_KEY)
-        for command in (commands if isinstance(commands, list) else ())
-        if isinstance(command, Mapping)
+        for command in (commands if type(commands) is list else ())
+        if type(command) is dict
     ]
-    known = [*of_commands, *(places.values() if isinstance(places, dict) else ())]
+    known = [*of_commands, *(places.values() if type(places) is dict else ())]
     # The line of a call says more than the way to an entry of a literal.
     exact = [place for place in known if is_place(place) and isinstance(place[1], int)]
     return next(filter(is_place, [*exact, *known]), None)

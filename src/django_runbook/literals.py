@@ -122,6 +122,6 @@ def _child(node: ast.expr, part: str | int) -> ast.expr | None:
 
 
 def _same(key: Any, part: str | int) -> bool:
-    return bool(key == part) or (
+    return (type(key) is type(part) and bool(key == part)) or (
         isinstance(key, str) and isinstance(part, str) and to_symbol(key) == to_symbol(part)
     )

@@ -17,7 +17,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import import_string
 
-from .canonical import jsonable
+from .canonical import described
 from .flags import Option
 from .model import Declaration, closest
 from .secret import Secret, revealed
@@ -123,7 +123,7 @@ def load_hook(hook: Any) -> Callable[..., Any]:
             with quietly():
                 found = import_string(hook)
         except (Exception, SystemExit) as exc:
-            raise HookNotLoadable(f"{type(exc).__name__}: {exc}") from exc
+            raise HookNotLoadable(described(exc)) from exc
     if not callable(found):
         raise HookNotLoadable(f"it is a {type(found).__name__} and cannot be called")
     if any(map(inspect.iscoroutinefunction, (found, type(found).__call__))):
@@ -140,7 +140,6 @@ def not_loadable(name: str, exc: BaseException) -> CommandNotLoadable:
     owner = _owner(name)
     whose = owner if isinstance(owner, str) else type(owner).__module__
     return CommandNotLoadable(
-        f"the management command {name!r} of {whose} cannot be loaded: "
-        f"{type(exc).__name__}: {jsonable(exc)}",
+        f"the management command {name!r} of {whose} cannot be loaded: {described(exc)}",
         f"Mend {whose}, or disable the step in the settings.",
     )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from .canonical import jsonable, one_line
+from .canonical import jsonable, one_line, said
 from .commands import to_option
 from .document import PROJECT, Relocation
 from .explain import shown_command
@@ -99,7 +99,8 @@ class _Chart:
         """Yield the lines of the chart."""
         yield "flowchart TB"
         for number, plan in enumerate(plans, 1):
-            title = f"{plan.routine}: {plan.help_text}" if str(plan.help_text) else plan.routine
+            help_text = said(plan.help_text)
+            title = f"{plan.routine}: {help_text}" if help_text else plan.routine
             routine = self._routine(plan, f"r{number}", _text(_cut(title, _TITLE)), _ROUTINE)
             yield from _indented(routine)
         for kind, style in self._styles.items():

@@ -17,7 +17,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .canonical import one_line, printable
+from .canonical import one_line, printable, without_address
 from .secret import Secret, secrets_in, variables_in
 
 Kind: TypeAlias = Literal["settings", "app", "distribution"]
@@ -146,15 +146,28 @@ class Origin(NamedTuple):
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
-class Problem(NamedTuple):
-    """Something wrong: what, whose and how to mend it."""
-
+class _Problem(NamedTuple):
     code: Code
     message: str
     hint: str
     origin: Origin
     routine: str | None = None
     """The routine that it concerns; ``None`` is every routine."""
+
+
+class Problem(_Problem):
+    """Something wrong: what, whose and how to mend it, each on one line.
+
+    Names, and what libraries say, may hold anything, and it is shown in many places.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: D102 - the class says it
+        cls, code: Code, message: str, hint: str, origin: Origin, routine: str | None = None
+    ) -> "Problem":
+        message, hint = (one_line(without_address(text)) for text in (message, hint))
+        return super().__new__(cls, code, message, hint, origin, routine)
 
     @property
     def id(self) -> str:
@@ -165,8 +178,8 @@ class Problem(NamedTuple):
     def lines(self) -> tuple[str, str]:
         """The problem as people read it: what and whose, then how to mend it."""
         whose = one_line(self.origin)
-        what = f"{self.level.upper()} {whose}: ({self.id}) {one_line(self.message)}"
-        return (what, f"    HINT: {one_line(self.hint)}")
+        what = f"{self.level.upper()} {whose}: ({self.id}) {self.message}"
+        return (what, f"    HINT: {self.hint}")
 
     @property
     def level(self) -> Literal["error", "warning"]:

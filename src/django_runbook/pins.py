@@ -68,6 +68,9 @@ _NESTED = {
     "steps": [_STEP],
 }
 
+_DEEPEST = 250
+"""Levels of a document: what is declared has 50 at most, and each nested routine adds three."""
+
 _KINDS = ("management", "system")
 _STATUSES = ("run", "switched_off", "disabled")
 
@@ -151,11 +154,8 @@ def read_pin(path: str | os.PathLike[str]) -> Pin:
     """
     name = os.fspath(path)
     document = _parsed(name)
-    try:
-        wrong = _no_plan(document)
-        found = "" if wrong else fingerprint_of(document, document["roots"])
-    except RecursionError:
-        wrong, found = "something is nested in it without end", ""
+    wrong = "something is nested in it without end" if _is_deep(document) else _no_plan(document)
+    found = "" if wrong else fingerprint_of(document, document["roots"])
     if wrong:
         again = "Write it anew with: manage.py routine NAME --explain --format json"
         _refuse(name, wrong, again)
@@ -173,6 +173,17 @@ def read_pin(path: str | os.PathLike[str]) -> Pin:
             f"Write it anew with: {command} > {shlex.quote(name)}",
         )
     return Pin(name, document)
+
+
+def _is_deep(document: Any) -> bool:
+    """Tell whether a JSON value has more levels than any plan, and than recursion could take."""
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(_DEEPEST):
+        held = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for each in held for one in each if isinstance(one, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _no_plan(document: Any) -> str:

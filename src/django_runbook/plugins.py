@@ -23,7 +23,7 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
-from .canonical import jsonable
+from .canonical import described
 from .contribution import Contribution, as_imported, imported_as
 from .distributions import Found
 from .model import Code, Origin, Problem, Source, closest
@@ -265,7 +265,7 @@ def _file_of(thing: Any) -> str | None:
 
 def _described(exc: BaseException) -> str:
     """Return an exception in one line."""
-    text = " ".join(f"{type(exc).__name__}: {jsonable(exc)}".removesuffix(": ").split())
+    text = described(exc)
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

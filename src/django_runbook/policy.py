@@ -8,7 +8,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .canonical import shown
+from .canonical import described, plain, really, shown
 from .distributions import normalised
 from .model import SETTINGS, Code, Hearing, Origin, Problem, Source, closest
 from .secret import Secret
@@ -26,7 +26,7 @@ _LOCK_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str, str]] = MappingPro
             'Leave it out for "auto".',
         ),
         "project": (
-            lambda value: isinstance(value, str) and bool(value),
+            lambda value: really(value, str) and bool(value),
             "a name",
             "Leave it out for the package that holds the settings.",
         ),
@@ -36,7 +36,7 @@ _LOCK_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str, str]] = MappingPro
             "Leave it out for a directory of the user's own.",
         ),
         "alias": (
-            lambda value: isinstance(value, str),
+            lambda value: really(value, str),
             "the alias of a database",
             'Leave it out for "default".',
         ),
@@ -71,7 +71,7 @@ def is_dotted(path: Any) -> bool:
 
     :param path: anything.
     """
-    if not isinstance(path, str) or "." not in path:
+    if not really(path, str) or "." not in path:
         return False
     return all(map(str.isidentifier, path.split(".")))
 
@@ -141,6 +141,17 @@ def read_policy(setting: Any) -> Policy:
 
     :param setting: the setting's value.
     """
+    try:
+        return _read(setting)
+    except Exception as exc:  # noqa: BLE001 - told as the setting's: it may hold any object
+        message = f"{_SETTING} cannot be read: {described(exc)}"
+        hint = "Write plain dictionaries, lists, strings and numbers."
+        problem = Problem(Code.BAD_SETTING, message, hint, Origin(SETTINGS))
+        return Policy(frozenset(), frozenset(), (problem,), None)
+
+
+def _read(setting: Any) -> Policy:
+    """Return what the setting says, or raise what an object in it raises."""
     problems: list[Problem] = []
 
     def wrong(message: str, hint: str) -> None:
@@ -161,9 +172,9 @@ def read_policy(setting: Any) -> Policy:
 
     def listed(value: Any, where: str) -> frozenset[str]:
         if isinstance(value, list | tuple | set | frozenset) and all(
-            isinstance(name, str) for name in value
+            really(name, str) for name in value
         ):
-            return frozenset(value)
+            return frozenset(map(plain, value))
         wrong(f"{where} must be a list of names, not {shown(value)}.", 'Write ["acme-cdn"].')
         return frozenset()
 
@@ -227,4 +238,4 @@ def _lock(
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return really(value, int, float) and not really(value, bool)

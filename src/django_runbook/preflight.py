@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
-from .canonical import jsonable
+from .canonical import described, jsonable
 from .commands import ALL_DATABASES, COMMAND_KEYS
 from .flags import NoFlag
 from .lookup import (
@@ -227,6 +227,11 @@ def _unknown(step: Step, routine: str, known: _Known, *, hooked: bool) -> Iterat
         except NoFlag as exc:
             message = f"{whose} runs as a subprocess of its own, where {exc}."
             yield Problem(Code.NO_FLAG, message, exc.hint, step.origin_of("options"), routine)
+        except Exception as exc:  # noqa: BLE001 - of a value, which may be any object
+            message = f"{whose} runs as a subprocess of its own, where its options have no text: "
+            message += f"{described(exc)}."
+            hint = "Write them among the command's arguments."
+            yield Problem(Code.NO_FLAG, message, hint, step.origin_of("options"), routine)
     for option in unknown:
         message = f"{whose}: the command {name!r} has no option {option!r}."
         hint = closest(option, {*options, *COMMAND_KEYS})

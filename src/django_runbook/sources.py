@@ -17,7 +17,7 @@ from django.apps import AppConfig, apps
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import module_has_submodule
 
-from .assignments import INCLUDED_KEY, MERGED_KEY, combine, place_additions
+from .assignments import INCLUDED_KEY, MERGED_KEY, combine, is_empty, place_additions
 from .canonical import jsonable
 from .commands import ROUTINE_SETTING, Entry, Place
 from .contribute import contributed
@@ -300,7 +300,7 @@ class SettingsFiles:
             # override_settings() replaces the whole, and there is no file
             return {} if declared is None else declared
         merged = namespace.get(MERGED_KEY)
-        if merged is None and not declared:
+        if merged is None and is_empty(declared):
             return {} if declared is None else declared
         file = self._assigned_in()
         if merged is None:
@@ -390,10 +390,13 @@ def _once(contribution: Contribution) -> Contribution:
     commands of each routine are a sequence said k times, for one k, it was called k times. (Where
     one call says everything it says k times over, that is taken for k calls.)
     """
-    lists = {
-        name: [jsonable(command) for command in routine.get("commands", ())]
-        for name, routine in contribution.declared.items()
-    }
+    try:
+        lists = {
+            name: [jsonable(command) for command in routine.get("commands", ())]
+            for name, routine in contribution.declared.items()
+        }
+    except Exception:  # noqa: BLE001 - of an object in one, told when it is read
+        return contribution
     calls = gcd(*(_repetitions(commands) for commands in lists.values() if commands))
     if calls < 2:
         return contribution

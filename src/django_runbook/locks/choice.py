@@ -13,7 +13,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 
-from django_runbook.canonical import one_line
+from django_runbook.canonical import described
 from django_runbook.model import closest
 from django_runbook.policy import BACKENDS, LockPolicy, is_dotted, read_policy
 
@@ -46,9 +46,8 @@ def lock_of(routine: str, wanted: Literal[True] | str, policy: LockPolicy) -> Lo
     except LockUnusable:
         raise
     except (Exception, SystemExit) as exc:
-        said = one_line(f"{type(exc).__name__}: {exc}")
         hint = "It must take the lock's name and a dictionary of options."
-        raise LockUnusable(f"the backend {backend!r} raised {said}", hint) from exc
+        raise LockUnusable(f"the backend {backend!r} raised {described(exc)}", hint) from exc
     detail = str(getattr(made, "detail", "")) if backend in BACKENDS else ""
     return Lock(routine, name, backend, detail, made)
 
@@ -120,9 +119,10 @@ def _own_maker(path: str) -> type[LockBackend]:
     try:
         maker = cast("type[LockBackend]", import_string(path))
     except (Exception, SystemExit) as exc:
-        said = one_line(f"{type(exc).__name__}: {exc}")
         hint = "Mend the path, which names a class with the methods of LockBackend."
-        raise LockUnusable(f"the backend {path!r} cannot be loaded: {said}", hint) from exc
+        raise LockUnusable(
+            f"the backend {path!r} cannot be loaded: {described(exc)}", hint
+        ) from exc
     missing = [name for name in _METHODS if not callable(getattr(maker, name, None))]
     if missing:
         raise LockUnusable(
