@@ -1,0 +1,1 @@
+"""Scripts that contenders run in a process of their own; they import nothing of each other."""
