@@ -48,7 +48,8 @@ def _owner(name: str) -> Any:
     ``INSTALLED_APPS`` since, the list is made anew.
     """
     owner = get_commands().get(name)
-    gone = isinstance(owner, str) and owner != "django.core" and not apps.is_installed(owner)
+    installed = [config.name for config in apps.get_app_configs()]
+    gone = isinstance(owner, str) and owner != "django.core" and owner not in installed
     if owner is None or gone:
         get_commands.cache_clear()  # type: ignore[attr-defined] # the stubs hide functools.cache
         owner = get_commands().get(name)

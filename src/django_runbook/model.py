@@ -220,6 +220,8 @@ class Declaration(NamedTuple):
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What of it must not be shown, each once."""
+        if not self.options and not self.env and all(type(word) is str for word in self.argv):
+            return ()  # as in most of them, and it is asked often
         return secrets_in(self.argv, dict(self.options), dict(self.env))
 
     @property

@@ -167,6 +167,8 @@ def revealed(value: Any) -> Any:
     :param value: an argument, an option or a container of such.
     :raises LookupError: if a secret comes from an environment variable that is not set.
     """
+    if isinstance(value, str):  # what most of them are
+        return value
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, Mapping):

@@ -6,8 +6,8 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import NoReturn
 
 
@@ -24,8 +24,7 @@ class ProcessEnded(Exception):
         self.returncode = status if isinstance(status, int) else 1
 
 
-@contextmanager
-def contained(mask: Callable[[str], str] = str) -> Iterator[None]:
+class contained:  # noqa: N801 - it reads as what it does, like contextlib.suppress
     """Keep what runs inside from ending the process, and a child that it forks from coming back.
 
     A forked child ends here, as it asked to: it must not run the rest of the routine once more.
@@ -33,17 +32,21 @@ def contained(mask: Callable[[str], str] = str) -> Iterator[None]:
     :param mask: takes secrets out of the traceback that a child leaves.
     :raises ProcessEnded: in place of :exc:`SystemExit`.
     """
-    process = os.getpid()
-    try:
-        yield
-    except BaseException as exc:
-        if os.getpid() != process:
-            _leave(exc, mask)
+
+    def __init__(self, mask: Callable[[str], str] = str) -> None:
+        self._mask = mask
+        self._process = os.getpid()
+
+    def __enter__(self) -> None:
+        """Enter."""
+
+    def __exit__(
+        self, _type: object, exc: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if os.getpid() != self._process:
+            _leave(exc, self._mask)
         if isinstance(exc, SystemExit):
             raise ProcessEnded(exc.code) from exc
-        raise
-    if os.getpid() != process:
-        _leave(None, mask)
 
 
 def _leave(exc: BaseException | None, mask: Callable[[str], str]) -> NoReturn:

@@ -15,6 +15,18 @@ logger = logging.getLogger("django_runbook")
 logger.addHandler(logging.NullHandler())
 
 
+def is_logged(result: StepResult) -> bool:
+    """Tell whether anybody wants the record of a step.
+
+    :param result: what became of the step.
+    """
+    return logger.isEnabledFor(_level(result))
+
+
+def _level(result: StepResult) -> int:
+    return logging.ERROR if result.status == "failed" else logging.INFO
+
+
 def log_start(routine: str, step: Step) -> None:
     """Record that a step starts.
 
@@ -31,12 +43,9 @@ def log_end(routine: str, result: StepResult) -> None:
     :param routine: the routine's name.
     :param result: what became of the step.
     """
-    level = logging.ERROR if result.status == "failed" else logging.INFO
-    if not logger.isEnabledFor(level):
-        return
     why = "" if result.exception is None else f": {one_line(text_of(result.exception))}"
     logger.log(
-        level,
+        _level(result),
         "%s: %s %s%s",
         routine,
         result.id,

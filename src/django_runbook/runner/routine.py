@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ from .containment import contained
 from .database import Transactions, drop_stale_connections, savepoints
 from .execution import run_apart, run_here
 from .failures import CallbackFailed, deed_of, failure_text, returncode_of, text_of, without_secrets
-from .log import log_end, log_start
+from .log import is_logged, log_end, log_start
 from .session import Session
 
 _OWN_ARGUMENTS = frozenset(
@@ -260,7 +260,7 @@ class RoutineRun:
             log_start(self._plan.routine, step)
             drop_stale_connections(session.spared)
             # Also where a failure ends the routine: a receiver may take care of it.
-            with savepoints(self._savepoints):
+            with savepoints(self._savepoints) if self._savepoints else nullcontext():
                 early = self._attempt(entry, following)
         except BaseException as exc:  # noqa: BLE001 - see below
             # Whatever a step raises is that step's failure, and is reported with its origin.
@@ -275,8 +275,9 @@ class RoutineRun:
             result.started, result.duration = None, 0.0
         entry.note()
         self._report.ended(label, result)
-        with _named("the site's logging"):
-            log_end(self._plan.routine, result)
+        if is_logged(result):
+            with _named("the site's logging"):
+                log_end(self._plan.routine, result)
         return early
 
     def _attempt(self, entry: Entry, following: Entry | None) -> bool:
@@ -317,10 +318,11 @@ class RoutineRun:
         # What no hook has had in its hands is what was declared, and not a copy of it.
         step = entry.as_left(self._plan.routine) if self._hooked else entry.step
         self._note_secrets(entry)
-        entry.result.command_line = step.command_line
+        if self._hooked:
+            entry.result.command_line = step.command_line
         self.result.ran.append(entry.result)
         self._last = entry
-        self._report.echo(step.command_line)
+        self._report.echo(entry.result.command_line)
         limit = step.declaration.time_limit
         deadline = None if limit is None else time.monotonic() + limit
         if deadline is None or (self._deadline is not None and self._deadline < deadline):

@@ -118,8 +118,11 @@ class _Blocking:
         self._descriptors = [one for one in (0, 1, 2) if _is_open(one) and os.get_blocking(one)]
 
     def mend(self) -> None:
-        for descriptor in self._descriptors:
-            with contextlib.suppress(OSError):  # a command has closed it
+        try:
+            for descriptor in self._descriptors:
+                os.set_blocking(descriptor, True)
+        except OSError:  # a command has closed one
+            for descriptor in filter(_is_open, self._descriptors):
                 os.set_blocking(descriptor, True)
 
     def leave(self) -> None:
