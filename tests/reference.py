@@ -130,6 +130,8 @@ class Placed:
     key: tuple[Any, ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+    also: str = ""
+    """The last part of a program's path, by which a ref may mean it, too."""
 
 
 def placed(fragments: Iterable[Fragment]) -> list[Placed]:
@@ -168,7 +170,7 @@ def _source_key(source: Source) -> tuple[Any, ...]:
 def meant(ref: str, of: Placed, steps: Sequence[Placed]) -> list[Placed]:
     """Return the steps that a ref means: that of this id, or the others of this command name."""
     return [one for one in steps if one.id == ref] or [
-        one for one in steps if one.name == ref and one is not of
+        one for one in steps if ref in (one.name, one.also) and one is not of
     ]
 
 
@@ -182,21 +184,24 @@ def pairs(steps: Sequence[Placed]) -> set[tuple[Placed, Placed]]:
     }
 
 
-def reference_order(steps: Sequence[Placed]) -> list[str] | None:
-    """Return the ids in order, or ``None`` if steps wait for each other."""
-    wanted = pairs(steps)
+def lined_up(steps: Sequence[Placed], key: Mapping[str, Any]) -> list[str] | None:
+    """Return the ids, lowest key first of those that wait for nobody, or ``None`` in a circle."""
+    waits: dict[str, set[str]] = {one.id: set() for one in steps}
+    for earlier, later in pairs(steps):
+        waits[later.id].add(earlier.id)
+    done: list[str] = []
+    while waits:
+        free = [one for one, others in waits.items() if not others - set(done)]
+        if not free:
+            return None
+        done.append(min(free, key=key.__getitem__))
+        del waits[done[-1]]
+    return done
 
-    def sort(key: Mapping[Placed, Any]) -> list[str] | None:
-        left, done = list(steps), []
-        while left:
-            free = [one for one in left if not any((other, one) in wanted for other in left)]
-            if not free:
-                return None
-            done.append(min(free, key=key.__getitem__))
-            left.remove(done[-1])
-        return [one.id for one in done]
 
-    if sort({one: one.key for one in steps}) is None:
+def reference_keys(steps: Sequence[Placed]) -> dict[str, Any] | None:
+    """Return the key that each step stands at, by id, or ``None`` if steps wait for each other."""
+    if lined_up(steps, {one.id: one.key for one in steps}) is None:
         return None
 
     def lowered(one: Placed) -> tuple[Any, ...]:
@@ -207,7 +212,15 @@ def reference_order(steps: Sequence[Placed]) -> list[str] | None:
         others = [other for ref in one.after for other in meant(ref, one, steps)]
         return max([lowered(one), *map(raised, others)])
 
-    return sort({one: (raised(one), one.key) for one in steps})
+    return {one.id: raised(one) for one in steps}
+
+
+def reference_order(steps: Sequence[Placed]) -> list[str] | None:
+    """Return the ids in order, or ``None`` if steps wait for each other."""
+    keys = reference_keys(steps)
+    if keys is None:
+        return None
+    return lined_up(steps, {one.id: (keys[one.id], one.key) for one in steps})
 
 
 def base_order(steps: Iterable[Placed]) -> list[str]:

@@ -276,6 +276,50 @@ def test_a_component_that_adds_to_a_routine_adds_once(project: Project, text: st
     assert found == [(word, f"config/settings/{word}.py") for word in ("a", "b", "c")]
 
 
+APPENDS_AND_TAKES_OVER = """
+    old = DJANGO_ROUTINES["deploy"]
+    old["commands"].append({"management": ("probe", "appended")})
+    DJANGO_ROUTINES = {"deploy": {**old, "commands": [
+        *old["commands"],
+        {"management": ("probe", "added")},
+    ]}}
+"""
+
+
+@pytest.mark.parametrize("in_a_component", [True, False])
+def test_what_is_appended_and_then_taken_over_counts_once(
+    project: Project, *, in_a_component: bool
+) -> None:
+    """It would run twice. It has its file as its origin, be that a component or not."""
+    project.file("config/settings/a.py", assigns("first"))
+    text = APPENDS_AND_TAKES_OVER
+    main = 'include("a.py")\n' + dedent("" if in_a_component else text)
+    if in_a_component:
+        project.file("config/settings/b.py", text)
+        main += 'include("b.py")\n'
+    project.settings(main, package=True)
+
+    document = project.explain()
+
+    file = f"config/settings/{'b' if in_a_component else '__init__'}.py"
+    assert [(word, place) for word, place, _ in origins(document)] == [
+        ("first", "config/settings/a.py"),
+        ("appended", file),
+        ("added", file),
+    ]
+
+
+@pytest.mark.parametrize("nothing", ["{}", "None or {}", "dict()"])
+def test_an_empty_setting_after_the_last_include_takes_nothing_out(
+    project: Project, nothing: str
+) -> None:
+    """It adds nothing, as in a component: each assignment adds to the others."""
+    project.file("config/settings/a.py", assigns("first"))
+    project.settings(f'include("a.py")\nDJANGO_ROUTINES = {nothing}\n', package=True)
+
+    assert [word for word, *_ in origins(project.explain())] == ["first"]
+
+
 def test_a_later_component_has_the_last_word_on_a_routine_and_its_overrides(
     project: Project,
 ) -> None:

@@ -114,20 +114,23 @@ class _Routine:
 
     def _stated(self, what: str, subject: str) -> dict[str, Attribute]:
         """Return each attribute as the first source states it; within a source the last counts."""
-        stated: dict[str, Attribute] = {}
+        said: dict[str, dict[Source, Attribute]] = {}
         for attribute in (one for part in self.parts for one in getattr(part, what)):
-            first = stated.setdefault(attribute.name, attribute)
-            if first.origin.source == attribute.origin.source:
-                stated[attribute.name] = attribute
-            elif not _same(first.value, attribute.value):
-                subject_ = subject.format(name=attribute.name, routine=self.name)
-                self._problem(
-                    Code.CONFLICT,
-                    f"{subject_} is stated differently by {first.origin} and by "
-                    f"{attribute.origin}; the first is in force.",
-                    "State it in one place, or state the same in both.",
-                    attribute.origin,
-                )
+            said.setdefault(attribute.name, {})[attribute.origin.source] = attribute
+        stated: dict[str, Attribute] = {}
+        for name, by_source in said.items():
+            first, *others = by_source.values()
+            stated[name] = first
+            for other in others:
+                if not _same(first.value, other.value):
+                    subject_ = subject.format(name=name, routine=self.name)
+                    self._problem(
+                        Code.CONFLICT,
+                        f"{subject_} is stated differently by {first.origin} and by "
+                        f"{other.origin}; the first is in force.",
+                        "State it in one place, or state the same in both.",
+                        other.origin,
+                    )
         return stated
 
     def _steps(self) -> list[Step]:

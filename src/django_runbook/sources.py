@@ -305,13 +305,12 @@ class SettingsFiles:
         file = self._assigned_in()
         if merged is None:
             return combine({}, declared, file)
+        # Where the settings module has assigned the setting after its last include(), that is one
+        # more assignment, which adds to the others as those in the components do.
+        said = declared if merged is declared else combine(merged, declared, file)
         if self.path is not None:  # what it has put into the lists after its last include()
-            place_additions(merged, self.path)
-        if merged is declared:
-            return declared
-        # The settings module has assigned the setting after its last include(): one more
-        # assignment, which adds to the others as those in the components do.
-        return combine(merged, declared, file)
+            place_additions(said, self.path)
+        return said
 
     def _assigned_in(self) -> str | None:
         """Return the file that assigns the setting last, as far as its source tells."""

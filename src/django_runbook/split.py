@@ -110,10 +110,12 @@ def absorb(scope: dict[str, Any], file: str | None, before: int | None = None) -
     merged = scope.get(MERGED_KEY)
     if current is None:
         return
-    if isinstance(merged, dict) and file is not None:
-        place_additions(merged, file)
     if merged is None or current is not merged:
-        scope[ROUTINE_SETTING] = scope[MERGED_KEY] = combine(merged or {}, current, file, before)
+        merged = combine(merged or {}, current, file, before)
+        scope[ROUTINE_SETTING] = scope[MERGED_KEY] = merged
+    # Only now: what an assignment has taken over is known by being the same object.
+    if file is not None:
+        place_additions(merged, file)
 
 
 def plugin_settings(distribution: str) -> tuple[str, ...]:
