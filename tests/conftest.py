@@ -10,8 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from .projects import Project
+
+if "CI" not in os.environ:  # there Hypothesis has a profile of its own, without deadlines
+    # How long an example takes says how busy the machine is.
+    settings.register_profile("at home", deadline=None)
+    settings.load_profile("at home")
 
 
 @pytest.fixture

@@ -790,7 +790,7 @@ def test_a_setting_that_is_malformed_is_one_error(project: Project) -> None:
 
 
 def test_what_takes_locks_is_loaded_when_one_is_taken(project: Project) -> None:
-    """A process that runs no routine pays for none of it, and who plans one for what it takes."""
+    """A process that takes no lock pays for none of it, and who plans one for what it takes."""
     project.settings("""
         DJANGO_RUNBOOK = {"LOCK": {"directory": BASE / "locks"}}
         routine("deploy", "Deploy.", lock=True)
@@ -828,7 +828,7 @@ def test_what_takes_locks_is_loaded_when_one_is_taken(project: Project) -> None:
     assert [json.loads(line) for line in ran.out.splitlines()] == [
         [False, False],
         [False, False],
-        [True, False],
+        [False, False],
         [True, False, "filelock"],
     ]
     assert not (project.root / "locks").exists()
