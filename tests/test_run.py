@@ -652,3 +652,26 @@ def test_ids_of_a_run_and_of_its_explanation_agree(project: Project) -> None:
 
     first = ids(project.explain())[0]
     assert f"Step 1 of 2 of routine 'deploy' failed: {first}" in done.err
+
+
+def test_a_command_is_left_without_what_it_was_handed(project: Project) -> None:
+    """The parser that a step is given is that step's alone, also where nothing asks for it."""
+    project.command(
+        "probe",
+        "keep",
+        """
+        from django.core.management.base import BaseCommand
+
+        class Command(BaseCommand):
+            def handle(self, *args, **options):
+                assert "create_parser" not in vars(self)
+                assert self.create_parser("manage.py", "keep") is not self.create_parser("", "keep")
+                self.print_help("manage.py", "keep")
+        """,
+    )
+    project.settings('command("deploy", "keep")')
+
+    ran = project.manage("routine", "deploy")
+
+    assert (ran.status, ran.err) == (0, "")
+    assert "usage: manage.py keep" in ran.out

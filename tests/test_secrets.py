@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from django_runbook import ManagementCommand, Secret, SystemCommand
 from django_runbook.masking import Hidden
-from django_runbook.secret import revealed, secrets_in
+from django_runbook.secret import revealed, secrets_in, variables_in
 
 from .projects import Project, Ran, hook, ids, line_of, problem_ids
 
@@ -1537,3 +1537,10 @@ def test_a_long_secret_is_masked_where_a_traceback_has_wrapped_it(project: Proje
     assert "    ***\n" in said
     assert token[:20] not in said
     assert token[-20:] not in said
+
+
+def test_the_secrets_of_a_set_are_in_the_order_of_their_names() -> None:
+    """A set has another order in each process, and the variables are part of the fingerprint."""
+    names = [f"TOKEN_{number:02}" for number in range(20)]
+
+    assert variables_in({Secret.from_env(name) for name in names}) == tuple(names)

@@ -320,6 +320,31 @@ def test_an_empty_setting_after_the_last_include_takes_nothing_out(
     assert [word for word, *_ in origins(project.explain())] == ["first"]
 
 
+@pytest.mark.parametrize("wrong", ["[]", "0", '""', "False"])
+def test_what_is_no_setting_is_told_behind_an_include(project: Project, wrong: str) -> None:
+    """An empty list is as wrong as a full one."""
+    project.file("config/settings/a.py", assigns("first"))
+    project.settings(f'include("a.py")\nDJANGO_ROUTINES = {wrong}\n', package=True)
+
+    document = project.explain()
+
+    assert problem_ids(document) == ["E001"]
+    assert "DJANGO_ROUTINES must be a dictionary of routines" in document["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("included", [True, False])
+def test_a_routine_that_is_none_is_told(project: Project, *, included: bool) -> None:
+    """It may stand for a list that was lost, and apps may have steps for the routine."""
+    text = 'DJANGO_ROUTINES = {"deploy": None, "other": {"commands": []}}\n'
+    project.file("config/settings/a.py", text)
+    project.settings('include("a.py")' if included else text, package=True)
+
+    document = project.explain()
+
+    assert problem_ids(document) == ["E001"]
+    assert "Routine 'deploy' must be a dictionary" in document["problems"][0]["message"]
+
+
 def test_a_later_component_has_the_last_word_on_a_routine_and_its_overrides(
     project: Project,
 ) -> None:

@@ -162,6 +162,26 @@ def test_names_that_load_late_are_there(project: Project) -> None:
     assert {name.partition(".")[0] for name in modules}.isdisjoint({"django_typer", "typer"})
 
 
+def test_the_modules_of_users_are_there_without_an_import(project: Project) -> None:
+    """``django_runbook.exceptions`` needs no import of its own."""
+    loaded(
+        project,
+        "import django_runbook\n"
+        "assert issubclass(django_runbook.exceptions.PlanError, Exception)\n"
+        "assert django_runbook.signals.routine_started",
+    )
+
+
+def test_a_name_that_a_test_replaces_is_itself_again_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a test has put in its place is not kept."""
+    with monkeypatch.context() as patch:
+        patch.setattr("django_runbook.registry.get_plan", None)
+        assert django_runbook.get_plan is None
+    assert callable(django_runbook.get_plan)
+
+
 def test_the_package_lists_what_it_exports() -> None:
     """Every public name is listed and can be read; the version is the distribution's."""
     assert set(DECLARATIONS) <= set(django_runbook.__all__)

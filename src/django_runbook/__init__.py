@@ -83,14 +83,22 @@ _HOMES = {
 """The module that each name is loaded from. None may be called as a module of this package: Python
 puts a module that is loaded in the place of whatever has its name."""
 
+_MODULES = ("exceptions", "signals")
+"""Modules of users, who may take them from the package without a word of import."""
+
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
         found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        globals()[name] = found  # the next time Python finds it without asking here
+        if name in __all__:  # settings and apps ask for these often
+            globals()[name] = found
         return found
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .commands import ORIGIN_KEY, ORIGINS_KEY, Entry, Place, Routine
+from .commands import (
+    ORIGIN_KEY,
+    ORIGINS_KEY,
+    Entry,
+    ManagementCommand,
+    Place,
+    Routine,
+    SystemCommand,
+    is_place,
+)
 from .declarations import (
     MALFORMED_KEY,
     STEP_KEY,
@@ -41,37 +50,27 @@ def combine(earlier: Any, later: Any, file: str | None, before: int | None = Non
     :param before: the line before which the file assigned it, if it assigns more than one.
     """
     combined: Raw = dict(earlier) if isinstance(earlier, dict) else {}
-    if not combined and not is_empty(earlier):
+    if earlier is not None and not isinstance(earlier, dict):
         combined[MALFORMED_KEY] = earlier
     try:
         named = [*later.items()] if isinstance(later, Mapping) else None
     except Exception:  # noqa: BLE001 - of a mapping of the user's own, told when it is read
         named = None
     if named is None:
-        return combined if is_empty(later) else {**combined, MALFORMED_KEY: later}
+        return combined if later is None else {**combined, MALFORMED_KEY: later}
     for name, value in named:
         symbol = symbol_of(name)
         said = combined.get(symbol)
-        if said is value:
+        if said is value and value is not None:
             continue
         try:
             known = {} if said is None else _dictionary(said)
             placed = _placed(name, value, file, before, known)
             combined[symbol] = placed if said is None else _both(known, value, placed)
         except Exception:  # noqa: BLE001 - of an object in it, told when the routine is read
-            combined[symbol] = value if said is None else {MALFORMED_KEY: {"": value}}
+            kept = said if type(said) is dict else {}
+            combined[symbol] = value if said is None else {**kept, MALFORMED_KEY: {"": value}}
     return combined
-
-
-def is_empty(value: Any) -> bool:
-    """Tell whether a setting says nothing. What has no truth value, as an array, says something.
-
-    :param value: the setting's value.
-    """
-    try:
-        return not value
-    except Exception:  # noqa: BLE001 - whatever it is, it is no dictionary
-        return False
 
 
 def _dictionary(value: Any) -> Raw:
@@ -146,7 +145,7 @@ def _placed(name: Any, value: Any, file: str | None, before: int | None, earlier
     commands = value.get("commands")
     if isinstance(commands, list | tuple):
         placed["commands"] = [
-            stamped(cmd, getattr(cmd, "place", None) or at("commands", index))
+            stamped(cmd, _own_place(cmd) or at("commands", index))
             for index, cmd in enumerate(commands)
         ]
     overrides = listed_overrides(value.get("overrides"))
@@ -191,10 +190,18 @@ def place_additions(routines: Raw, file: str) -> None:
     :param file: the file that has just been executed.
     """
     for routine in routines.values():
-        commands = routine.get("commands") if isinstance(routine, dict) else None
-        if not isinstance(commands, list):
+        # Exactly these: what is of another type is read later, and may raise.
+        commands = routine.get("commands") if type(routine) is dict else None
+        if type(commands) is not list:
             continue
         for index, command in enumerate(commands):
-            if not (isinstance(command, dict) and ORIGIN_KEY in command):
-                own = getattr(command, "place", None)
-                commands[index] = stamped(command, own or (file, Entry()))
+            if type(command) is not dict or ORIGIN_KEY not in command:
+                commands[index] = stamped(command, _own_place(command) or (file, Entry()))
+
+
+def _own_place(command: Any) -> Place | None:
+    """Return the place that a command object knows, of which there is none but ours."""
+    if not isinstance(command, ManagementCommand | SystemCommand):
+        return None
+    own = vars(command).get("place")
+    return own if is_place(own) else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
@@ -160,9 +161,9 @@ class _Command(_Written):
     def __post_init__(self) -> None:
         self.place = _caller()
         switches: Any = self.switches
-        # Exactly these: an object of another type may raise, and is judged later.
-        if type(switches) in (list, tuple) and all(type(one) is str for one in switches):
-            self.switches = tuple(map(to_symbol, switches))
+        with suppress(Exception):  # of an object that is no list of names, and is judged later
+            if isinstance(switches, list | tuple) and all(isinstance(one, str) for one in switches):
+                self.switches = tuple(map(to_symbol, switches))
 
     @property
     def command_name(self) -> str:
@@ -297,10 +298,12 @@ class Routine(_Written):
         if isinstance(self.name, str):
             self.name = to_symbol(self.name)
         helps: Any = self.switch_helps
-        if type(helps) is dict:
-            self.switch_helps = {
-                to_symbol(name) if type(name) is str else name: text for name, text in helps.items()
-            }
+        with suppress(Exception):  # of an object that is no dictionary, and is judged later
+            if isinstance(helps, dict):
+                self.switch_helps = {
+                    to_symbol(name) if isinstance(name, str) else name: text
+                    for name, text in helps.items()
+                }
 
     def __len__(self) -> int:
         return len(self.commands)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .contribution import Contribution
+    from .contribution import Contribution as Contribution  # noqa: PLC0414 - for type checkers
 
 _ATTRIBUTE = "_django_runbook_contribution"
 

@@ -180,7 +180,7 @@ def symbol_of(name: Any) -> str:
 
     :param name: what was written as a name.
     """
-    if isinstance(name, str):
+    if issubclass(type(name), str):
         return to_symbol(name)
     from .canonical import shown  # for a mistake, which no web worker should pay for
 

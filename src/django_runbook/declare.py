@@ -93,20 +93,11 @@ def _may_be_settings(module: str) -> bool:
 def routines_in(scope: dict[str, Any]) -> Raw:
     """Return the ``DJANGO_ROUTINES`` of a settings namespace, made if there is none yet."""
     routines = scope.get(ROUTINE_SETTING)
-    if type(routines) is not dict or not routines:
-        routines = scope[ROUTINE_SETTING] = _as_dictionary(routines)
+    if routines is None or (type(routines) is dict and not routines):
+        routines = scope[ROUTINE_SETTING] = {}
+    elif not issubclass(type(routines), dict):
+        routines = scope[ROUTINE_SETTING] = {MALFORMED_KEY: routines}
     return routines
-
-
-def _as_dictionary(routines: Any) -> Raw:
-    """Return as a dictionary what stands where there should be one."""
-    if routines is None:
-        return {}
-    from .assignments import is_empty
-
-    if is_empty(routines):
-        return {}
-    return routines if isinstance(routines, dict) else {MALFORMED_KEY: routines}
 
 
 class _SettingsVerbs(Verbs):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
-from .canonical import described, jsonable
+from .canonical import described, jsonable, without_address
 from .commands import ALL_DATABASES, COMMAND_KEYS
 from .flags import NoFlag
 from .lookup import (
@@ -225,7 +225,8 @@ def _unknown(step: Step, routine: str, known: _Known, *, hooked: bool) -> Iterat
         try:
             to_words(parser, arguments, given)
         except NoFlag as exc:
-            message = f"{whose} runs as a subprocess of its own, where {exc}."
+            said = without_address(str(exc))
+            message = f"{whose} runs as a subprocess of its own, where {said}."
             yield Problem(Code.NO_FLAG, message, exc.hint, step.origin_of("options"), routine)
         except Exception as exc:  # noqa: BLE001 - of a value, which may be any object
             message = f"{whose} runs as a subprocess of its own, where its options have no text: "

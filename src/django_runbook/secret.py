@@ -28,6 +28,9 @@ class _Part:
     def __hash__(self) -> int:
         return hash((type(self), self.stated))
 
+    def __repr__(self) -> str:  # by which the secrets in a set are sorted
+        return f"{type(self).__name__}({self.stated!r})"
+
 
 class _Variable(_Part):
     """An environment variable, read when the command runs."""

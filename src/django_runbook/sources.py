@@ -17,7 +17,7 @@ from django.apps import AppConfig, apps
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.utils.module_loading import module_has_submodule
 
-from .assignments import INCLUDED_KEY, MERGED_KEY, combine, is_empty, place_additions
+from .assignments import INCLUDED_KEY, MERGED_KEY, combine, place_additions
 from .canonical import jsonable
 from .commands import ROUTINE_SETTING, Entry, Place
 from .contribute import contributed
@@ -300,8 +300,6 @@ class SettingsFiles:
             # override_settings() replaces the whole, and there is no file
             return {} if declared is None else declared
         merged = namespace.get(MERGED_KEY)
-        if merged is None and is_empty(declared):
-            return {} if declared is None else declared
         file = self._assigned_in()
         if merged is None:
             return combine({}, declared, file)

@@ -8,7 +8,7 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +132,8 @@ def call(
     result = None
     command, parser = _loaded(step)
     options = {**streams, **_options(command, parser, step, verbosity, color)}
-    _hand_over(command, parser)
     try:
-        with contained(mask):
+        with _handed_over(command, parser), contained(mask):
             result = call_command(command, *revealed(list(step.declaration.argv[1:])), **options)
     except ProcessEnded as ended:
         if ended.returncode != 0:
@@ -154,19 +153,29 @@ def _options(
     return {**implicit, **revealed(as_meant(parsed, stated))}
 
 
-def _hand_over(command: BaseCommand, parser: Any) -> None:
+@contextlib.contextmanager
+def _handed_over(command: BaseCommand, parser: Any) -> Iterator[None]:
     """Let :func:`call_command` take a command's parser instead of making a second one.
 
     To make one is most of what it costs to call a command. It is handed over once, so that the
     command itself may still make others.
     """
-    makes = command.create_parser
+    own = vars(command).get("create_parser")
+
+    def put_back() -> None:
+        vars(command).pop("create_parser", None)
+        if own is not None:
+            vars(command)["create_parser"] = own
 
     def create_parser(*_args: Any, **_kwargs: Any) -> Any:
-        command.create_parser = makes  # type: ignore[method-assign]
+        put_back()
         return parser
 
-    command.create_parser = create_parser  # type: ignore[method-assign]
+    vars(command)["create_parser"] = create_parser
+    try:
+        yield
+    finally:
+        put_back()
 
 
 def words(step: Step, *, verbosity: int | None, color: Mapping[str, bool]) -> list[Word]:
