@@ -748,6 +748,8 @@ def is_wrong(routine: Any) -> bool:
     if type(commands) in (list, tuple) and any(map(_wrong_command, commands)):
         return True
     overrides = routine.get("overrides")
+    if type(overrides) is list:
+        return any(type(one) in (str, int, float, bool) for one in overrides)
     return type(overrides) is dict and any(map(_wrong_override, overrides.items()))
 
 

@@ -205,3 +205,24 @@ def test_an_unknown_figure_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert exited.value.code == 2
     assert "there is no figure 'stesp'; there are planning, processes" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run takes a quarter of an hour, and its status is not that of a missed target."""
+    line = ["script", "--output", str(tmp_path / "none" / "page.md")]
+    monkeypatch.setattr(command, "versions", dict)
+    monkeypatch.setattr(command, "import_module", lambda name: name)
+
+    assert command.main(line) == 2
+    assert capsys.readouterr().err == f"{tmp_path}/none/page.md cannot be written.\n"
+
+    def missing(name: str) -> None:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(command, "import_module", missing)
+
+    assert command.main(line) == 2
+    told = "No module named 'pyperf'. Run it with: tox run -e bench\n"
+    assert capsys.readouterr().err == told

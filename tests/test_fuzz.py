@@ -300,6 +300,11 @@ def in_a_subprocess(option: Any) -> Any:
             "Unknown key 'x' for the override of 'check' in routine 'deploy'.",
         ),
         (
+            {"deploy": {"overrides": [5]}},
+            "E001",
+            "An override must be a dictionary of changes, not 5.",
+        ),
+        (
             {"deploy": Routine("deploy", switch_helps=7)},  # type: ignore[arg-type]
             "E001",
             "'switch_helps' of routine 'deploy' must be a dictionary like",
