@@ -300,6 +300,17 @@ def in_a_subprocess(option: Any) -> Any:
             "Unknown key 'x' for the override of 'check' in routine 'deploy'.",
         ),
         (
+            {
+                "deploy": {
+                    "commands": [
+                        {"command": "check", "kind": SimpleLazyObject(lambda: "management")}
+                    ]
+                }
+            },
+            "E001",
+            "A command of routine 'deploy' has the unknown kind an object of type SimpleLazyObjec",
+        ),
+        (
             {"deploy": {"overrides": [5]}},
             "E001",
             "An override must be a dictionary of changes, not 5.",

@@ -146,7 +146,7 @@ class EntryReader:
             return None
         if not kinds and "command" in entry:
             kind = entry.get("kind", ManagementCommand.kind)
-            if kind not in (ManagementCommand.kind, SystemCommand.kind):
+            if not really(kind, str) or kind not in (ManagementCommand.kind, SystemCommand.kind):
                 message = f"A command of routine {routine!r} has the unknown kind {shown(kind)}."
                 hint = closest(str(kind), (ManagementCommand.kind, SystemCommand.kind))
                 self._report(routine, origin, message, hint or "Use 'management' or 'system'.")
