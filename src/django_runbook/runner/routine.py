@@ -345,7 +345,8 @@ class RoutineRun:
         """Keep what a step holds of secrets, those that a hook has brought included."""
         if entry.is_shown:
             self._session.note_secrets(entry.command)
-        self._session.hidden.add()  # a variable may have changed
+        else:
+            self._session.hidden.add()  # a variable may have changed
 
     def _run_nested(self, entry: Entry, plan: Plan, deadline: float | None) -> None:
         said = invocation_of(entry.step.declaration)
